@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// This CPU: who it is, its interrupt flag, and the few words of state that it keeps at the base of its GS segment.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "base/assert.h"
+
+namespace tine::machine {
+
+inline constexpr unsigned kMaxCpus = 16;
+inline constexpr size_t kCacheLine = 64;
+
+// One per CPU, at GS:0 while in the kernel. Assembly knows the offsets of the first four members.
+struct alignas(kCacheLine) CpuLocal {
+  CpuLocal* self;               // GS:0
+  uintptr_t kernel_stack_top;   // GS:8, where system calls start
+  uintptr_t user_stack;         // GS:16, scratch during system-call entry
+  void* current_thread;         // GS:24, sched::Thread
+  uint32_t id;
+  uint32_t spin_depth;          // spinlocks held + InterruptGuards; interrupts are off while it is not 0
+  bool interrupts_were_on;      // state to go back to when spin_depth returns to 0
+  bool in_interrupt;            // handling a device, timer or IPI interrupt
+};
+
+inline CpuLocal& this_cpu() {
+  CpuLocal* cpu;
+  asm("movq %%gs:0, %0" : "=r"(cpu));  // not volatile: a thread that has interrupts off stays on its CPU
+  return *cpu;
+}
+
+// The thread running now; unlike this_cpu() this is right even when a preemption moves the caller.
+inline void* current_thread() {
+  void* thread;
+  asm volatile("movq %%gs:24, %0" : "=r"(thread));
+  return thread;
+}
+inline void set_current_thread(void* thread) { asm volatile("movq %0, %%gs:24" ::"r"(thread) : "memory"); }
+
+inline unsigned cpu_id() {
+  uint32_t id;
+  asm volatile("movl %%gs:%c1, %0" : "=r"(id) : "i"(offsetof(CpuLocal, id)));
+  return id;
+}
+
+// How many CPUs run; 1 until start_other_cpus().
+unsigned cpu_count();
+
+inline bool interrupts_enabled() {
+  uint64_t flags;
+  asm volatile("pushfq; popq %0" : "=r"(flags)::"memory");
+  return (flags & (1u << 9)) != 0;
+}
+inline void enable_interrupts() { asm volatile("sti" ::: "memory"); }
+inline void disable_interrupts() { asm volatile("cli" ::: "memory"); }
+inline void spin_pause() { asm volatile("pause" ::: "memory"); }
+
+// Enables interrupts and waits for one, with nothing lost between the two; returns with interrupts enabled.
+inline void wait_for_interrupt() { asm volatile("sti; hlt" ::: "memory"); }
+
+// Nested "interrupts off" sections. A context switch may happen inside one: the depth belongs to the CPU, and
+// interrupts_were_on travels with the thread (sched saves it).
+inline void push_interrupts_off() {
+  const bool were_on = interrupts_enabled();
+  disable_interrupts();
+  asm volatile("" ::: "memory");
+  CpuLocal& cpu = this_cpu();
+  if (cpu.spin_depth++ == 0) cpu.interrupts_were_on = were_on;
+}
+inline void pop_interrupts_off() {
+  CpuLocal& cpu = this_cpu();
+  DEBUG_ASSERT(cpu.spin_depth != 0);
+  if (--cpu.spin_depth == 0 && cpu.interrupts_were_on) enable_interrupts();
+}
+
+class InterruptGuard {
+ public:
+  InterruptGuard() { push_interrupts_off(); }
+  ~InterruptGuard() { pop_interrupts_off(); }
+  InterruptGuard(const InterruptGuard&) = delete;
+  InterruptGuard& operator=(const InterruptGuard&) = delete;
+};
+
+uint64_t hardware_random();     // RDSEED or RDRAND where present, mixed with the cycle counter; a seed, not a generator
+uint64_t cycle_counter();       // TSC; for entropy and benchmarks only, clock.h keeps the time
+
+}  // namespace tine::machine
