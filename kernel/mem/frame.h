@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Physical frames. Each 4 KiB frame of RAM has a 32-byte Frame record; a record counts references to its frame.
+// Frames come from a buddy allocator through per-CPU caches. Sections of RAM are handed to the allocator when they are
+// first needed, so that boot time does not depend on the size of memory.
+// Lock: frame allocator lock, a leaf lock.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+#include "base/result.h"
+#include "machine/paging.h"
+
+namespace tine::mem {
+
+using machine::kPageSize;
+using machine::PhysAddr;
+
+enum class FrameUse : uint8_t {
+  Unusable,   // no RAM here, or not handed out yet
+  Free,       // in the allocator
+  Kernel,     // kernel memory: object caches, stacks
+  Table,      // a node of a page tree
+  User,       // a page of anonymous memory
+  File,       // a page of a memory object
+  Pinned,     // the zero page, initrd contents: references are not counted
+};
+
+struct Frame {
+  std::atomic<uint32_t> refs;   // number of owners: page-table entries, objects, page-tree roots
+  FrameUse use;
+  uint8_t order;                // allocator: log2 of the block's size in frames
+  uint16_t low_used;            // Table: no used slot below this one ...
+  uint16_t high_used;           // ... nor at or above this one (a conservative range that keeps copies short)
+  uint16_t reserved;
+  union {
+    struct { Frame* next; Frame* previous; } free;  // allocator
+    struct { void* owner; uint64_t index; } page;   // File: memory object and page number; Kernel: cache
+  };
+};
+static_assert(sizeof(Frame) == 32);
+
+Frame& frame_of(PhysAddr address);
+PhysAddr address_of(const Frame& frame);
+template <class T = std::byte>
+T* contents_of(const Frame& frame) { return machine::physical_to_virtual<T>(address_of(frame)); }
+
+enum class Contents : uint8_t { Undefined, Zeroed };
+
+// One frame with one reference, or NoMem. Any context; does not sleep.
+Result<Frame*> allocate_frame(FrameUse use, Contents contents);
+
+// 2^order physically contiguous frames; the first one's record stands for all. Freed by free_block.
+Result<Frame*> allocate_block(FrameUse use, unsigned order, Contents contents);
+void free_block(Frame& first);
+
+inline void reference(Frame& frame) {
+  if (frame.use != FrameUse::Pinned) frame.refs.fetch_add(1, std::memory_order_relaxed);
+}
+// Drops one reference; frees the frame with the last one. Table frames are released by the page tree instead.
+void release(Frame& frame);
+inline uint32_t reference_count(const Frame& frame) { return frame.refs.load(std::memory_order_acquire); }
+
+// A frame of zeros for read faults; Pinned, never written.
+Frame& zero_frame();
+
+// Makes the records of an address range outside the allocator (the initrd) usable as Pinned frames.
+void pin_range(PhysAddr start, PhysAddr end);
+
+// Returns a Pinned range to the allocator (initrd pages that no file refers to).
+void give_range(PhysAddr start, PhysAddr end);
+
+// Boot: takes BootInfo.usable. Fails with NoMem if there is too little to run at all.
+Result<> init_frames();
+
+struct FrameCounts {
+  uint64_t total;      // usable frames of RAM
+  uint64_t free;       // allocator, its per-CPU caches and sections not yet opened
+  uint64_t kernel;     // by use, records included
+  uint64_t table;
+  uint64_t user;
+  uint64_t file;
+};
+FrameCounts count_frames();          // sums per-CPU counters; exact when nothing runs
+void drain_frame_caches();           // per-CPU caches back to the allocator, for the audit
+
+}  // namespace tine::mem

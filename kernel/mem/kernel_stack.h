@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Kernel stacks: contiguous in kernel virtual memory, with an unmapped guard page below, so that an overflow is a
+// double fault with a clear message and not silent corruption. Freed stacks are kept mapped in a per-CPU cache.
+// Lock: kernel stack lock, before the frame allocator's.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <utility>
+
+#include "base/result.h"
+#include "machine/paging.h"
+
+namespace tine::mem {
+
+inline constexpr size_t kKernelStackPages = TINE_DEBUG ? 4 : 3;
+inline constexpr size_t kKernelStackSize = kKernelStackPages * machine::kPageSize;
+
+class KernelStack {
+ public:
+  static Result<KernelStack> allocate();
+  KernelStack() = default;
+  KernelStack(KernelStack&& other) noexcept : top_(std::exchange(other.top_, 0)) {}
+  KernelStack& operator=(KernelStack&& other) noexcept { std::swap(top_, other.top_); return *this; }
+  ~KernelStack();
+  uintptr_t top() const { return top_; }   // exclusive end; 0 when empty
+
+ private:
+  uintptr_t top_ = 0;
+};
+
+void drain_kernel_stacks();
+// The name of the region that `address` lies in when it is a guard page below a kernel stack.
+bool is_kernel_stack_guard(uintptr_t address);
+
+}  // namespace tine::mem

@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// How the sleeping locks sleep: declared here, defined by sched.
+#pragma once
+
+namespace tine::sync {
+
+// Blocks the running thread until unpark() was called for it since its last park(); an unpark that comes first is
+// remembered. Not interruptible by signals.
+void park();
+void unpark(void* thread);
+
+}  // namespace tine::sync
