@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The scheduler: one run queue per CPU (real-time lists before a fair queue ordered by weighted run time), load
+// balancing by stealing when idle and by choosing a CPU at fork and at wake-up; tickless when there is nothing to
+// preempt for. Seed rows S1-S5, C13, R15. Lock: run-queue locks, innermost but for the frame allocator's; two are taken
+// in order of CPU number.
+#pragma once
+
+#include "base/result.h"
+#include "sched/thread.h"
+
+namespace tine::sched {
+
+// Boot: makes the running context of this CPU its idle thread.
+Result<> init_this_cpu();
+[[noreturn]] void run_idle_loop();
+
+// A complete thread's first step into the run queues: picks a CPU (idle before busy, the parent's caches considered).
+void start(Thread& thread);
+unsigned choose_cpu_for_fork(const Thread& thread);
+// Bound to one CPU and never queued (R15): runs only when `cpu` switches to it itself.
+void bind_idle(Thread& thread, unsigned cpu);
+
+// Gives the CPU to somebody else; the running thread stays runnable.
+void yield();
+// yield() if a reschedule is due: for long loops in the kernel.
+void maybe_yield();
+
+// Ends the running thread. on_dead() runs once its stack is no longer in use.
+[[noreturn]] void exit_current();
+
+// The first code of every thread made by prepare_thread: finishes the switch that led here.
+void finish_first_switch();
+// Makes an embryo thread that starts with function(argument) on its own kernel stack.
+void prepare_thread(Thread& thread, void (*function)(void*), void* argument);
+
+// --- Sleeping: the primitive under WaitQueue; see sched/wait_queue.h for what to use. ---
+enum class Sleep : uint8_t { Uninterruptible, Interruptible };
+void set_sleeping(Sleep kind, const char* wait_name);  // from here on a wake() is not lost
+void cancel_sleeping();
+// Switches away unless woken since set_sleeping. Returns when woken or at `deadline` (uptime; kForever: none).
+void block(Nanoseconds deadline);
+bool wake(Thread& thread);                 // makes a Sleeping thread runnable; false: it was not asleep
+void interrupt(Thread& thread);            // ends its sleep if that is interruptible
+bool interrupt_pending();                  // the running thread has kWorkSignal set
+
+// --- Parameters ---
+void set_priority(Thread& thread, Priority priority);
+Result<> set_affinity(Thread& thread, CpuSet cpus);    // Inval when no running CPU is in it; moves the thread
+
+// --- Time ---
+Nanoseconds thread_cpu_time(const Thread& thread);     // exact, also while it runs
+struct CpuTimes { Nanoseconds user, system, idle, interrupt; };
+CpuTimes cpu_times(unsigned cpu);
+struct LoadAverage { uint32_t fixed[3]; };             // 1, 5, 15 minutes, in 1/2048
+LoadAverage load_average();
+unsigned runnable_threads();
+uint64_t context_switches();
+
+// upcalls (kernel/upcalls.cpp forwards to these)
+void on_timer_expired();
+void on_reschedule_requested();
+[[noreturn]] void on_cpu_started();
+
+}  // namespace tine::sched
