@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// File: an open file description, shared by the descriptors that dup, fork and SCM_RIGHTS make. Subclasses: files of a
+// file system, pipes, sockets, eventfd, epoll, pidfd, ttys. Lock: offset_lock_ (a Mutex) serialises calls that use the
+// offset; each subclass documents its own.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+
+#include "base/ref.h"
+#include "base/result.h"
+#include "file/io_buffer.h"
+#include "file/path.h"
+#include "file/poll.h"
+#include "mem/object_cache.h"
+#include "sync/mutex.h"
+#include "vm/memory_object.h"
+
+namespace tine::file {
+
+// Status flags, Linux's O_* values.
+inline constexpr uint32_t kOpenAccessMask = 3, kReadOnly = 0, kWriteOnly = 1, kReadWrite = 2, kCreate = 0100,
+                          kExclusive = 0200, kNoCtty = 0400, kTruncate = 01000, kAppend = 02000, kNonBlock = 04000,
+                          kDsync = 010000, kAsync = 020000, kDirect = 040000, kLargeFile = 0100000,
+                          kDirectory = 0200000, kNoFollow = 0400000, kNoAtime = 01000000, kCloseOnExec = 02000000,
+                          kSync = 04010000, kPathOnly = 010000000, kTmpFile = 020200000;
+
+struct Stat;            // file/inode.h
+class DirectorySink;    // file/inode.h
+
+class File : public RefCounted<File> {
+ public:
+  // `path`: where it was opened; empty for pipes, sockets and the like.
+  File(uint32_t flags, Path path);
+  virtual ~File();
+  // Subclasses derive from mem::FromCache too and forward their operator delete, so that `delete file` finds the cache.
+
+  // Reads or writes at `*offset` and advances it. For files that cannot seek, `offset` is null. Short counts as in
+  // read(2). Errors: Again when non-blocking and not ready, RestartSys on a signal, Pipe, Fault, ...
+  virtual Result<size_t> read(IoBuffer& into, uint64_t* offset);
+  virtual Result<size_t> write(IoBuffer& from, uint64_t* offset);
+  virtual bool seekable() const { return false; }
+  virtual Result<uint64_t> seek(int64_t offset, int whence);
+  virtual PollEvents poll(Poller* poller);                       // default: always readable and writable
+  virtual Result<uint64_t> control(uint32_t command, uint64_t argument);  // ioctl(2); default NotTty
+  virtual Result<> truncate(uint64_t size);
+  virtual Result<> read_directory(DirectorySink& sink);          // from the current offset; default NotDir
+  virtual Result<Ref<vm::MemoryObject>> memory_object();         // for mmap; default NoDev
+  virtual Result<> stat(Stat& stat);
+  virtual const char* kind() const { return "file"; }            // "pipe", "socket", ... as in /proc/PID/fd links
+  virtual void status_flags_changed() {}
+
+  uint32_t flags() const { return flags_.load(std::memory_order_relaxed); }
+  void set_status_flags(uint32_t changeable);                    // F_SETFL: O_APPEND, O_NONBLOCK, O_ASYNC, O_DIRECT
+  bool readable() const { return (flags() & kOpenAccessMask) != kWriteOnly && !(flags() & kPathOnly); }
+  bool writable() const { return (flags() & kOpenAccessMask) != kReadOnly && !(flags() & kPathOnly); }
+  bool non_blocking() const { return flags() & kNonBlock; }
+  const Path& path() const { return path_; }
+  Inode* inode() const { return path_.inode(); }
+
+  // The shared file position. Calls that use it hold offset_lock.
+  sync::Mutex offset_lock{"file offset"};
+  uint64_t offset GUARDED_BY(offset_lock) = 0;
+
+  // Signal-driven I/O and flock(2) state live in side tables keyed by the file: file/locks.h.
+ private:
+  std::atomic<uint32_t> flags_;
+  Path path_;
+};
+
+}  // namespace tine::file
