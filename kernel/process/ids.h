@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Process and thread ids. A Pid is a number that a process, a group or a session (or several of them) uses; the number
+// is free again when the last of them lets go, and is then kept in quarantine until 128 more have been freed.
+// Allocation is exact and O(log64 N) at any occupancy; lookup is constant-time. Seed rows P1-P11, K3, R11.
+// Lock: ids lock (spinlock), after tree lock and process locks.
+#pragma once
+
+#include <cstdint>
+
+#include "base/ref.h"
+#include "base/result.h"
+#include "mem/object_cache.h"
+
+namespace tine::process {
+
+class Process;
+class Thread;
+class ProcessGroup;
+class Session;
+
+using PidNumber = int32_t;
+
+enum class PidMode : uint8_t { Random, Sequential };
+
+// A number in use. Refs: the process (until reaped), its group, its session.
+class Pid : public RefCounted<Pid>, public mem::FromCache<Pid> {
+ public:
+  // Again when every number is taken; NoMem. `high`: seed row R11 (at least 10, last pid left alone).
+  static Result<Ref<Pid>> allocate(bool high = false);
+  ~Pid();   // puts the number into quarantine
+  PidNumber number() const { return number_; }
+
+  // Who uses it; guarded by the ids lock, set by the owners below through attach/detach.
+  Process* process = nullptr;
+  ProcessGroup* group = nullptr;
+  Session* session = nullptr;
+
+ private:
+  friend struct PidTable;
+  explicit Pid(PidNumber number) : number_(number) {}
+  const PidNumber number_;
+};
+
+Ref<Process> find_process(PidNumber number);       // null: none, an embryo, or already reaped. Zombies are found.
+Ref<ProcessGroup> find_group(PidNumber number);
+Ref<Session> find_session(PidNumber number);
+Ref<Thread> find_thread(PidNumber shown_id);       // by the id that Linux programs see
+
+// The id that Linux sees for a process's first thread is the pid; other threads get ids of a separate random space, shown as
+// internal id + kThreadPidOffset, beyond every pid (P10).
+inline constexpr PidNumber kTidMask = 0x3fffff;
+inline constexpr PidNumber kThreadPidOffset = 0x800000;
+
+class ThreadId {   // RAII token of a thread id
+ public:
+  ThreadId() = default;
+  static Result<ThreadId> allocate();
+  ThreadId(ThreadId&& other) noexcept;
+  ThreadId& operator=(ThreadId&& other) noexcept;
+  ~ThreadId();
+  PidNumber internal() const { return number_; }
+  PidNumber shown() const { return number_ + kThreadPidOffset; }
+  bool empty() const { return number_ == 0; }
+
+ private:
+  PidNumber number_ = 0;
+};
+
+// Settings (kern.pid_max at boot, kern.pidmode, kern.randompid, kern.lastpid).
+Result<> init_ids(PidNumber pid_max);
+PidNumber pid_max();
+PidMode pid_mode();
+void set_pid_mode(PidMode mode);
+int random_pid_step();
+void set_random_pid_step(int step);   // clamped as seed row P4 says
+PidNumber last_pid();
+
+}  // namespace tine::process

@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Process: what threads run in. Everything large that it owns is a tree shared by its root (R1); everything else is
+// reference-counted and copied on write.
+//
+// Locks, in order: tree_lock (links between processes, groups, sessions, life state) -> Process::lock (threads, signals,
+// shared parts' pointers, timers) -> ids lock, SignalActions' lock, run-queue locks. All are spinlocks. Fields are
+// marked (T) or (P) by the lock that guards them; constant and atomic ones are not marked.
+#pragma once
+
+#include <atomic>
+#include <boost/intrusive/list.hpp>
+
+#include "base/ref.h"
+#include "file/descriptor_table.h"
+#include "file/fs_context.h"
+#include "identity/credentials.h"
+#include "mem/buffer.h"
+#include "mem/object_cache.h"
+#include "process/group.h"
+#include "process/ids.h"
+#include "process/limits.h"
+#include "process/signal.h"
+#include "process/thread.h"
+#include "process/usage.h"
+#include "sched/wait_queue.h"
+#include "vm/address_space.h"
+
+namespace tine::process {
+
+// Links between processes: parents, children, groups, sessions, life states. Short sections only.
+extern sync::Spinlock tree_lock;
+
+// Embryo -> Alive -> Zombie -> Reaped; only set_life_state() changes it, under tree_lock, and checks the step.
+enum class LifeState : uint8_t { Embryo, Alive, Zombie, Reaped };
+
+enum ProcessFlag : uint32_t {
+  kSetId = 1u << 0,              // PS_SUGID: changed ids since exec
+  kSetIdExec = 1u << 1,          // PS_SUGIDEXEC: the program was set-id
+  kPledged = 1u << 2,            // PS_PLEDGE
+  kExecPledged = 1u << 3,        // PS_EXECPLEDGE
+  kWxNeeded = 1u << 4,           // PS_WXNEEDED
+  kChrooted = 1u << 5,           // PS_CHROOT
+  kControllingTerminal = 1u << 6,// PS_CONTROLT
+  kInheritedFlags = kSetId | kSetIdExec | kPledged | kExecPledged | kWxNeeded | kChrooted,   // C6
+  kParentWaits = 1u << 8,        // PS_PPWAIT: the parent sleeps until this process execs or exits
+  kNoZombie = 1u << 9,           // PS_NOZOMBIE (R13)
+  kSystem = 1u << 10,            // PS_SYSTEM (R14)
+  kProfiling = 1u << 11,         // PS_PROFIL
+  kExiting = 1u << 12,           // exit_group or a fatal signal has begun
+  kExecuted = 1u << 13,          // has called exec since it was forked
+  kForked = 1u << 14,            // AFORK for accounting (T6)
+  kSubreaper = 1u << 15,
+  kNoNewPrivileges = 1u << 16,
+  kDumpable = 1u << 17,
+  kNoWait = 1u << 18,            // RFNOWAIT
+  kTraced = 1u << 19,
+};
+
+struct ArgumentBlock : RefCounted<ArgumentBlock>, mem::FromCache<ArgumentBlock> {   // C3
+  mem::Buffer<char> text;        // NUL-separated argv, as /proc/PID/cmdline shows it
+};
+
+enum class StopState : uint8_t { Running, Stopping, Stopped };
+
+struct SiblingTag;
+struct GroupMemberTag;
+struct AllTag;
+template <class Tag>
+using ProcessHook = boost::intrusive::list_base_hook<boost::intrusive::tag<Tag>>;
+class Process;
+template <class Tag>
+using ProcessList = boost::intrusive::list<Process, boost::intrusive::base_hook<ProcessHook<Tag>>,
+                                           boost::intrusive::constant_time_size<false>>;
+
+class Process final : public RefCounted<Process>,
+                      public mem::FromCache<Process>,
+                      public ProcessHook<SiblingTag>,
+                      public ProcessHook<GroupMemberTag>,
+                      public ProcessHook<AllTag> {
+ public:
+  explicit Process(Ref<Pid> pid);
+  ~Process();
+
+  PidNumber pid() const { return pid_->number(); }
+  const Ref<Pid>& pid_ref() const { return pid_; }
+
+  // --- Life (T) ---
+  std::atomic<LifeState> life{LifeState::Embryo};
+  int exit_status = 0;                         // as wait4(2) encodes it, once a zombie
+  int exit_signal = kSigChld;                  // 0: none (R8)
+  std::atomic<uint32_t> flags{kDumpable};
+  bool has(ProcessFlag flag) const { return flags.load(std::memory_order_acquire) & flag; }
+  void set(ProcessFlag flag) { flags.fetch_or(flag); }
+  void clear(ProcessFlag flag) { flags.fetch_and(~static_cast<uint32_t>(flag)); }
+
+  // --- Links (T) ---
+  Ref<Process> parent;                         // who waits for it: real parent, init, subreaper or tracer
+  PidNumber original_parent = 0;               // K4, while traced
+  ProcessList<SiblingTag> children;
+  Ref<ProcessGroup> group;
+  // RFTHREAD peers (R9): a ring under one leader.
+  Ref<Process> leader;                         // null: itself
+  Process* next_peer = nullptr;
+
+  sched::WaitQueue child_wait{"wait"};         // wait4(2): a child changed state
+  sched::WaitQueue release_wait{"ppwait"};     // vfork(2): woken when kParentWaits of the child clears
+  sched::WaitQueue end_wait{"pidfd"};          // pidfd pollers
+
+  // --- Threads (P) ---
+  sync::Spinlock lock{"process"};
+  boost::intrusive::list<Thread, boost::intrusive::base_hook<ThreadHook>> threads;
+  std::atomic<uint32_t> thread_count{0};
+  Thread* first_thread = nullptr;              // the main thread; may be a dead one until the process ends
+  Thread* single_thread = nullptr;             // (P) who asked all others to stop or end (exec, exit); H3
+  uint32_t single_count = 0;                   // (P) threads that have not yet complied
+  sched::WaitQueue single_wait{"single"};
+
+  // --- Signals (P) ---
+  PendingSignals pending;
+  StopState stop_state = StopState::Running;
+  int stop_signal = 0;
+  bool stop_reported = true, continue_reported = true;   // wait4 has told the parent
+  int parent_death_signal = 0;
+
+  // --- Shared parts. Readers take a reference with the accessors below; (P) guards the pointers. ---
+  Ref<vm::AddressSpace> address_space() const;
+  Ref<file::DescriptorTable> descriptors() const;
+  Ref<file::FsContext> fs() const;
+  Ref<SignalActions> actions() const;
+  identity::CredentialsRef credentials() const;
+  Ref<const Limits> limits() const;
+  uint64_t limit(Resource resource) const { return (*limits())[resource].current; }
+  Ref<ArgumentBlock> arguments() const;
+  file::Path executable() const;               // C4
+
+  void set_address_space(Ref<vm::AddressSpace> value);
+  void set_descriptors(Ref<file::DescriptorTable> value);
+  void set_fs(Ref<file::FsContext> value);
+  void set_actions(Ref<SignalActions> value);
+  void set_credentials(identity::CredentialsRef value);   // moves the count of processes per user (L4)
+  void set_limits(Ref<const Limits> value);
+  void set_arguments(Ref<ArgumentBlock> value);
+  void set_executable(file::Path value);
+  void release_shared_parts();                 // exit: drops them all
+
+  // --- Time, counters and the rest ---
+  Nanoseconds start_time = 0;                  // uptime clock (C14)
+  Usage usage;                                 // of ended threads (P)
+  Usage children_usage;                        // of reaped children (T)
+  Ref<class IntervalTimers> timers;            // (P) itimers and POSIX timers; made at first use
+
+ private:
+  friend class ForkReservation;
+  const Ref<Pid> pid_;
+  Slot slot_;
+  Ref<identity::UserRecord> charged_user_;     // RLIMIT_NPROC is counted here
+  Ref<vm::AddressSpace> address_space_;
+  Ref<file::DescriptorTable> descriptors_;
+  Ref<file::FsContext> fs_;
+  Ref<SignalActions> actions_;
+  identity::CredentialsRef credentials_;
+  Ref<const Limits> limits_;
+  Ref<ArgumentBlock> arguments_;
+  file::Path executable_;
+};
+
+void set_life_state(Process& process, LifeState next) REQUIRES(tree_lock);
+
+// All processes that are not embryos, newest first; zombies included. (T)
+ProcessList<AllTag>& all_processes() REQUIRES(tree_lock);
+// Iterates safely without holding tree_lock across the body: the process with the smallest pid > `after`, or null.
+Ref<Process> next_process(PidNumber after);
+
+Process& init_process();                       // pid 1
+
+}  // namespace tine::process

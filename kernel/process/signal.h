@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Signals: numbers, sets, queues of pending ones, and actions. Source: signal(7), sigaction(2); numbers are Linux's.
+// Lock: a process's signal state belongs to Process::lock; SignalActions have a lock of their own, taken after it.
+#pragma once
+
+#include <boost/intrusive/list.hpp>
+#include <cstdint>
+
+#include "base/ref.h"
+#include "base/result.h"
+#include "identity/user_record.h"
+#include "mem/object_cache.h"
+#include "sync/spinlock.h"
+
+namespace tine::process {
+
+class Process;
+class Thread;
+
+inline constexpr int kSigHup = 1, kSigInt = 2, kSigQuit = 3, kSigIll = 4, kSigTrap = 5, kSigAbrt = 6, kSigBus = 7,
+                     kSigFpe = 8, kSigKill = 9, kSigUsr1 = 10, kSigSegv = 11, kSigUsr2 = 12, kSigPipe = 13,
+                     kSigAlrm = 14, kSigTerm = 15, kSigStkFlt = 16, kSigChld = 17, kSigCont = 18, kSigStop = 19,
+                     kSigTstp = 20, kSigTtin = 21, kSigTtou = 22, kSigUrg = 23, kSigXcpu = 24, kSigXfsz = 25,
+                     kSigVtalrm = 26, kSigProf = 27, kSigWinch = 28, kSigIo = 29, kSigPwr = 30, kSigSys = 31,
+                     kSigRtMin = 32, kSignalCount = 64;
+
+// Signals 1 to 64, bit n-1 for signal n, as in Linux's sigset_t.
+class SignalSet {
+ public:
+  constexpr SignalSet() = default;
+  constexpr explicit SignalSet(uint64_t bits) : bits_(bits) {}
+  static constexpr SignalSet of(int signal) { return SignalSet(uint64_t{1} << (signal - 1)); }
+  constexpr uint64_t bits() const { return bits_; }
+  constexpr bool has(int signal) const { return bits_ >> (signal - 1) & 1; }
+  constexpr void add(int signal) { bits_ |= of(signal).bits_; }
+  constexpr void remove(int signal) { bits_ &= ~of(signal).bits_; }
+  constexpr bool empty() const { return bits_ == 0; }
+  constexpr int first() const { return bits_ == 0 ? 0 : __builtin_ctzll(bits_) + 1; }
+  constexpr SignalSet operator|(SignalSet other) const { return SignalSet(bits_ | other.bits_); }
+  constexpr SignalSet operator&(SignalSet other) const { return SignalSet(bits_ & other.bits_); }
+  constexpr SignalSet operator~() const { return SignalSet(~bits_); }
+  constexpr bool operator==(const SignalSet&) const = default;
+
+ private:
+  uint64_t bits_ = 0;
+};
+inline constexpr SignalSet kUnblockable = SignalSet::of(kSigKill) | SignalSet::of(kSigStop);
+
+// What a handler with SA_SIGINFO sees: Linux's siginfo_t, 128 bytes, in the layout of the ABI.
+struct SignalInfo {
+  int32_t signal = 0;
+  int32_t error = 0;
+  int32_t code = 0;       // SI_USER 0, SI_KERNEL 0x80, SI_QUEUE -1, SI_TIMER -2, SI_TKILL -6, CLD_*, SEGV_*, ...
+  int32_t padding = 0;
+  union {
+    struct { int32_t pid; uint32_t uid; union { uint64_t value; struct { int32_t status; int32_t pad; int64_t utime, stime; }; }; } sender;
+    struct { int32_t timer_id; int32_t overrun; uint64_t value; } timer;
+    struct { uint64_t address; int16_t address_lsb; } fault;
+    struct { int64_t band; int32_t fd; } poll;
+    struct { uint64_t call_address; int32_t number; uint32_t architecture; } system_call;
+    uint8_t raw[112] = {};
+  };
+};
+static_assert(sizeof(SignalInfo) == 128);
+
+// A queued signal with its information.
+struct QueuedSignal : boost::intrusive::list_base_hook<>, mem::FromCache<QueuedSignal> {
+  SignalInfo info;
+  Ref<identity::UserRecord> user;   // counted against RLIMIT_SIGPENDING of the sender
+};
+
+// Pending signals: one of each standard signal, real-time ones queued in order.
+class PendingSignals {
+ public:
+  PendingSignals() = default;
+  ~PendingSignals() { clear(); }
+  SignalSet set() const { return set_; }
+  // Takes `entry` (or null when it could not be allocated: then only the number is remembered). A standard signal that
+  // is already pending is dropped.
+  void add(int signal, QueuedSignal* entry);
+  // Takes out the next signal of `wanted`: synchronous faults first, then by number. False: none.
+  bool take(SignalSet wanted, SignalInfo& info);
+  void discard(SignalSet signals);
+  void clear() { discard(~SignalSet()); }
+
+ private:
+  SignalSet set_;
+  boost::intrusive::list<QueuedSignal> queue_;
+};
+
+struct SignalAction {
+  static constexpr uintptr_t kDefault = 0, kIgnore = 1;
+  static constexpr uint64_t kNoChildStop = 1, kNoChildWait = 2, kSigInfo = 4, kRestorer = 0x04000000,
+                            kOnStack = 0x08000000, kRestart = 0x10000000, kNoDefer = 0x40000000, kResetHand = 0x80000000;
+  uintptr_t handler = kDefault;
+  uint64_t flags = 0;
+  uintptr_t restorer = 0;
+  SignalSet mask;
+};
+
+// The actions of a process; shared by CLONE_SIGHAND and RFSIGSHARE, copied by other forks (seed rows R6, C15).
+class SignalActions : public RefCounted<SignalActions>, public mem::FromCache<SignalActions> {
+ public:
+  Result<Ref<SignalActions>> clone() const;
+  SignalAction get(int signal) const;
+  SignalAction exchange(int signal, const SignalAction& action);
+  bool ignores(int signal) const;          // SIG_IGN, or default where the default is to ignore
+  void reset_for_exec();                   // handlers to default, ignored ones stay
+
+ private:
+  mutable sync::Spinlock lock_{"signal actions"};
+  SignalAction actions_[kSignalCount] GUARDED_BY(lock_);
+};
+
+struct AlternateStack {
+  uintptr_t base = 0;
+  size_t size = 0;
+  uint32_t flags = 2;  // SS_DISABLE
+};
+
+enum class DefaultAction : uint8_t { Terminate, Core, Stop, Continue, Ignore };
+DefaultAction default_action(int signal);
+
+// --- Sending (signal_send.cpp). Locks taken inside: Process::lock. Callable from interrupts. ---
+// To the process: any thread that does not block it takes it. Ignored signals are dropped at once.
+void send_signal(Process& process, const SignalInfo& info);
+void send_signal_to_thread(Thread& thread, const SignalInfo& info);
+// A fault of the running thread itself: cannot be blocked or ignored (then it kills). Called with interrupts on.
+void force_signal(Thread& thread, const SignalInfo& info);
+SignalInfo kernel_signal(int signal);                          // SI_KERNEL
+SignalInfo user_signal(int signal, const Process& sender);     // SI_USER
+// May `sender` signal `target`? Source: kill(2). Perm otherwise.
+Result<> check_may_signal(const Process& sender, const Process& target, int signal);
+
+// --- Taking (signal_deliver.cpp) ---
+// Does the running thread have something to handle before it may return to user mode or go on sleeping?
+bool has_deliverable_signal(const Thread& thread);
+void update_signal_work(Thread& thread);   // recomputes kWorkSignal after a mask or queue change
+// The whole of the work at the return to user mode: stops, kills, runs handlers, restarts calls.
+void handle_signals(Thread& thread);
+void set_signal_mask(Thread& thread, SignalSet mask);
+
+}  // namespace tine::process

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Thread: a flow of control in a process. Lock: the owner's Process::lock guards what is marked (P); the rest belongs to
+// the thread itself while it runs.
+#pragma once
+
+#include <boost/intrusive/list.hpp>
+
+#include "base/ref.h"
+#include "mem/object_cache.h"
+#include "process/ids.h"
+#include "process/limits.h"
+#include "process/signal.h"
+#include "sched/thread.h"
+#include "sched/wait_queue.h"
+
+namespace tine::process {
+
+class Process;
+
+struct ThreadTag;
+using ThreadHook = boost::intrusive::list_base_hook<boost::intrusive::tag<ThreadTag>>;
+
+// Destroyed when its last reference goes; the process's list holds one until the thread has ended, the scheduler one
+// until its stack is free.
+class Thread final : public RefCounted<Thread>, public mem::FromCache<Thread>, public sched::Thread, public ThreadHook {
+ public:
+  Thread(Ref<Process> process, mem::KernelStack stack, ThreadId id, Slot slot);
+  ~Thread() override;
+
+  Process& process() const { return *process_; }
+  PidNumber shown_id() const;                 // what gettid(2) says
+  const ThreadId& id() const { return id_; }
+  bool is_first() const;                      // the process's main thread
+
+  machine::PhysAddr address_space_root() override;
+  void on_switch_in() override;
+  void on_switch_out() override;
+  void on_dead() override;
+
+  // --- Signals (P) ---
+  SignalSet mask;                             // changed by the thread itself through set_signal_mask
+  SignalSet saved_mask;                       // sigsuspend, ppoll: what to go back to
+  bool restore_saved_mask = false;
+  PendingSignals pending;
+  AlternateStack alternate_stack;
+  bool exiting = false;                       // (P) asked to end by exit_group, exec or a fatal signal
+  bool suspended = false;                     // (P) counted as stopped (job control or single-threading)
+
+  // --- User-visible addresses, Linux ABI ---
+  uintptr_t clear_child_tid = 0;              // CLONE_CHILD_CLEARTID, set_tid_address
+  uintptr_t robust_list = 0;
+  size_t robust_list_size = 0;
+
+  // restart_syscall(2): what to run again after a stop, with the time that is left.
+  struct Restart {
+    Result<uint64_t> (*function)(Thread&) = nullptr;
+    uint64_t data[6] = {};
+  } restart;
+
+  uint64_t minor_faults = 0, major_faults = 0;
+  bool is_system = false;                     // R14: user signals do not touch it
+  sched::WaitQueue signal_wait{"sigwait"};    // sigtimedwait, signalfd readers
+
+ private:
+  const Ref<Process> process_;
+  ThreadId id_;
+  Slot slot_;
+};
+
+// The running thread, in a process context (not an idle thread).
+inline Thread& current() { return static_cast<Thread&>(sched::current()); }
+
+}  // namespace tine::process
