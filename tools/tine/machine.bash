@@ -1,0 +1,191 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# The virtual machine: which kernel, which QEMU line, and how output and exit status come back.
+#
+# Two serial ports. The first carries the command's input and output (or the terminal), the second the kernel's
+# messages and, as its last word, `tine-status: N` from init: isa-debug-exit alone would keep 7 bits of a status.
+# With a terminal, kernel messages go to the first port as on any console. The same line boots Tine and Linux.
+source "$TINE_ROOT/tools/tine/packages.bash"
+source "$TINE_ROOT/tools/tine/build.bash"
+source "$TINE_ROOT/tools/tine/initrd.bash"
+
+STATUS_TIMEOUT=124  # as timeout(1)
+STATUS_CRASHED=125  # the guest ended without a status
+
+# What a machine is made of; verbs change these before machine_boot.
+KERNEL=tine
+PRESET=release
+CPUS=$(($(nproc) < 4 ? $(nproc) : 4))
+MEMORY=1G
+MACHINE=q35
+ICOUNT=
+TIMEOUT=
+APPEND=
+INITRD=
+VERBOSE=
+QEMU_EXTRA=()
+ADDED=()
+
+# linux_kernel: sets LINUX_IMAGE to Debian's cloud kernel, unpacked below build/ and never installed.
+linux_kernel() {
+  local folder=$BUILD/linux
+  LINUX_IMAGE=$(compgen -G "$folder/root/boot/vmlinuz-*" | head -n 1) || true
+  [[ -z $LINUX_IMAGE ]] || return 0
+  say "fetching Debian's Linux kernel"
+  rm -rf "$folder"
+  mkdir -p "$folder"
+  local package
+  package=$(apt-cache depends linux-image-cloud-amd64 2>/dev/null | awk '/Depends:/ { print $2; exit }')
+  [[ -n $package ]] || die "apt-cache does not know linux-image-cloud-amd64; run apt-get update as root"
+  (cd "$folder" && apt-get download -q "$package") >"$folder/fetch.log" 2>&1 ||
+    die "could not download $package ($(grep -m1 -E '^E:' "$folder/fetch.log" || echo 'no reason given'))"
+  dpkg -x "$folder"/*.deb "$folder/root"
+  rm -f "$folder"/*.deb
+  LINUX_IMAGE=$(compgen -G "$folder/root/boot/vmlinuz-*" | head -n 1)
+}
+
+# accelerator: kvm where it can start such a machine, found out once in each boot of the host, else tcg.
+accelerator() {
+  local cache=$BUILD/accelerator answer boot
+  boot=$(</proc/sys/kernel/random/boot_id)
+  if [[ -e $cache ]] && read -r answer <"$cache" && [[ $answer == *" $boot" ]]; then
+    printf '%s' "${answer% *}"
+    return
+  fi
+  answer=tcg
+  if [[ -w /dev/kvm ]] && printf 'quit\n' | timeout 10 qemu-system-x86_64 -accel kvm -cpu max -nodefaults \
+    -display none -monitor stdio >/dev/null 2>&1; then answer=kvm; fi
+  printf '%s %s\n' "$answer" "$boot" >"$cache"
+  printf '%s' "$answer"
+}
+
+# machine_prepare: installs, builds and packs all that the machine needs.
+machine_prepare() {
+  need_packages "${BUILD_PACKAGES[@]}" "${RUN_PACKAGES[@]}"
+  if [[ $KERNEL == linux ]]; then
+    linux_kernel
+    build "$PRESET" init
+    KERNEL_IMAGE=$LINUX_IMAGE
+  else
+    build "$PRESET" tine.elf init
+    KERNEL_IMAGE=$BUILD/$PRESET/tine.elf
+  fi
+  base_initrd "$PRESET"
+  SCRATCH=$(mktemp -d "${TMPDIR:-/tmp}/tine.XXXXXX")
+  trap 'machine_cleanup' EXIT
+}
+
+machine_cleanup() {
+  [[ -z ${FEEDER-} ]] || kill "$FEEDER" 2>/dev/null || true
+  [[ -z ${TERMINAL_STATE-} ]] || stty "$TERMINAL_STATE" <&3 2>/dev/null || true
+  rm -rf "$SCRATCH"
+}
+
+# machine_request SETTING... -- CMD ARG...: writes what init shall do, and with the --add files makes the initrd.
+# Arguments pass as NUL-terminated strings in a file, so that any byte in them survives.
+machine_request() {
+  local tree=$SCRATCH/tree item
+  mkdir -p "$tree/run/tine"
+  printf '%s\0' "$@" >"$tree/run/tine/request"
+  for item in "${ADDED[@]}"; do add_to_tree "$tree" "$item"; done
+  {
+    cat "${INITRD:-$BASE_INITRD}"
+    # Archives begin on a multiple of 4 bytes; cpio pads its own, a foreign one may end anywhere.
+    local size
+    size=$(stat -Lc %s "${INITRD:-$BASE_INITRD}")
+    head -c $(((4 - size % 4) % 4)) /dev/zero
+    pack_tree "$tree" 0:0 "$BASE_TREE"
+  } >"$SCRATCH/initrd.cpio"
+}
+
+# machine_line CONSOLE: sets QEMU_LINE; CONSOLE is the guest's name of the port for kernel messages.
+machine_line() {
+  local accel
+  accel=$(accelerator)
+  local append="console=$1 panic=-1"
+  [[ -n $VERBOSE ]] || append+=" quiet"
+  [[ $KERNEL == tine ]] || append+=" random.trust_cpu=on"
+  QEMU_LINE=(qemu-system-x86_64 -nodefaults -no-user-config -display none -no-reboot -cpu max)
+  if [[ -n $ICOUNT ]]; then
+    accel=tcg
+    CPUS=1
+    QEMU_LINE+=(-icount shift=0,sleep=off)
+  fi
+  QEMU_LINE+=(-accel "$accel" -M "$MACHINE" -smp "$CPUS" -m "$MEMORY"
+    -kernel "$KERNEL_IMAGE" -initrd "$SCRATCH/initrd.cpio" -append "$append${APPEND:+ $APPEND}"
+    -device isa-debug-exit,iobase=0xf4,iosize=0x04
+    -chardev "file,id=messages,path=$SCRATCH/messages"
+    -device isa-serial,index=0,chardev=console -device isa-serial,index=1,chardev=messages
+    "${QEMU_EXTRA[@]}")
+}
+
+# machine_run: runs QEMU_LINE on this process's standard input and output and sets STATUS to the guest's status.
+machine_run() {
+  local status=0 command=("${QEMU_LINE[@]}")
+  [[ -z $TIMEOUT ]] || command=(timeout --foreground -k 2 "$TIMEOUT" "${command[@]}")
+  : >"$SCRATCH/messages"
+  [[ -z $VERBOSE ]] || say "${command[*]}"
+  "${command[@]}" 2>"$SCRATCH/qemu.log" || status=$?
+  if [[ -n $TIMEOUT ]] && ((status == 124 || status == 137)); then
+    say "the guest was stopped: it had not ended after $TIMEOUT s"
+    STATUS=$STATUS_TIMEOUT
+    return
+  fi
+  kernel_messages >&2
+  STATUS=$(reported_status)
+  if [[ -z $STATUS && -n $INITRD ]]; then
+    # An init of the user's own: Tine hands out 7 bits of its status, Linux only whether it powered off.
+    STATUS=$((status & 1 ? status >> 1 : status))
+  elif [[ -z $STATUS ]]; then
+    STATUS=$STATUS_CRASHED
+    grep -v '^qemu-system-x86_64: terminating on signal' "$SCRATCH/qemu.log" >&2 || true
+    say "the guest ended without an exit status (QEMU's is $status): it crashed or could not boot"
+  fi
+}
+
+reported_status() { tr -d '\r' <"$SCRATCH/messages" | sed -n 's/.*tine-status: \([0-9]\+\)$/\1/p' | tail -n 1; }
+
+# kernel_messages: what the kernel said, without init's own lines.
+kernel_messages() { tr -d '\r' <"$SCRATCH/messages" | sed '/^tine-\(status\|ready\)/d; /^$/d'; }
+
+# machine_terminal CMD ARG...: the guest's console on this terminal; without CMD a shell.
+machine_terminal() {
+  local rows columns
+  read -r rows columns < <(stty size)
+  machine_request mode=terminal "term=${TERM:-vt100}" "rows=$rows" "columns=$columns" -- "$@"
+  machine_line ttyS0
+  # QEMU's own escape key, Ctrl-A, is the shell's "start of line".
+  QEMU_LINE+=(-chardev stdio,id=console,signal=off,mux=on -mon chardev=console -echr 0x1d)
+  exec 3<&0
+  TERMINAL_STATE=$(stty -g)
+  (($#)) || say "Ctrl-] x ends the machine at once"
+  machine_run
+}
+
+# machine_command CMD ARG...: only the command's output on standard output, standard input passed on.
+machine_command() {
+  local input=stream console=ttyS1
+  [[ ! /dev/stdin -ef /dev/null && -e /dev/stdin ]] || input=none
+  # A foreign init writes to the console, and that is what the user wants to see.
+  [[ -z $INITRD ]] || console=ttyS0
+  machine_request mode=command "input=$input" -- "$@"
+  machine_line "$console"
+  QEMU_LINE+=(-chardev stdio,id=console,signal=off)
+  if [[ $input == stream ]]; then
+    mkfifo "$SCRATCH/input"
+    feed <&0 >"$SCRATCH/input" &
+    FEEDER=$!
+    machine_run <"$SCRATCH/input"
+  else
+    machine_run </dev/null
+  fi
+}
+
+# feed: standard input for the guest, once init is there to read it. A serial line has no end of file: DLE E stands
+# for it, and DLE DLE for a DLE in the data.
+feed() {
+  until grep -qa '^tine-ready' "$SCRATCH/messages" 2>/dev/null; do sleep 0.02; done
+  LC_ALL=C sed -u 's/\x10/\x10\x10/g'
+  printf '\x10E'
+  # Keeps the line open: QEMU would go on without it, but there is no reason to end before the guest does.
+  sleep infinity
+}

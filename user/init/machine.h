@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The machine around init: file systems to mount, the host to talk to, the switch to turn it off.
+#pragma once
+
+namespace init {
+
+// Mounts what programs expect under /proc, /dev and /sys. What this kernel does not have is left out.
+void mount_file_systems();
+
+// Writes a line to the second serial port, which the host reads. Nothing happens on a machine without one.
+void tell_host(const char* text);
+
+// Hands the status to the host and ends the machine.
+[[noreturn]] void power_off(int status);
+
+}  // namespace init
