@@ -35,8 +35,8 @@ struct UserState {
   uintptr_t gs_base = 0;
 };
 
-// Live registers <-> memory. "stack_top" names the thread whose extended state is meant. Interrupts are off in
-// switch_user_state, which a context switch calls with both threads.
+// Live registers <-> memory. "stack_top" names the thread whose extended state is meant. A context switch calls them
+// with interrupts off, for threads that have a user side.
 void save_user_state(UserState& state, uintptr_t stack_top);
 void load_user_state(const UserState& state, uintptr_t stack_top);
 void reset_extended_state(uintptr_t stack_top);    // in memory: as at program start
@@ -45,7 +45,8 @@ void set_fs_base(uintptr_t base);                  // live register of the runni
 void set_gs_base(uintptr_t base);
 bool is_canonical_user_address(uintptr_t address);
 
-// Goes to user mode with the frame at the top of the running thread's stack. upcalls::return_to_user runs first.
+// Goes to user mode with the frame at the top of the running thread's stack. upcalls::return_to_user runs first if the
+// thread has user_work.
 [[noreturn]] void return_to_user(uintptr_t stack_top);
 
 // A signal frame holds the extended state in the format that the architecture's ABI says (XSAVE image with the

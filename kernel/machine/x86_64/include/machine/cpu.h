@@ -2,6 +2,7 @@
 // This CPU: who it is, its interrupt flag, and the few words of state that it keeps at the base of its GS segment.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 
@@ -12,12 +13,13 @@ namespace tine::machine {
 inline constexpr unsigned kMaxCpus = 16;
 inline constexpr size_t kCacheLine = 64;
 
-// One per CPU, at GS:0 while in the kernel. Assembly knows the offsets of the first four members.
+// One per CPU, at GS:0 while in the kernel. Assembly knows the offsets of the first five members.
 struct alignas(kCacheLine) CpuLocal {
   CpuLocal* self;               // GS:0
   uintptr_t kernel_stack_top;   // GS:8, where system calls start
   uintptr_t user_stack;         // GS:16, scratch during system-call entry
   void* current_thread;         // GS:24, sched::Thread
+  std::atomic<uint32_t>* user_work;  // GS:32, the current thread's word, see set_current_thread
   uint32_t id;
   uint32_t spin_depth;          // spinlocks held + InterruptGuards; interrupts are off while it is not 0
   bool interrupts_were_on;      // state to go back to when spin_depth returns to 0
@@ -26,17 +28,28 @@ struct alignas(kCacheLine) CpuLocal {
 
 inline CpuLocal& this_cpu() {
   CpuLocal* cpu;
-  asm("movq %%gs:0, %0" : "=r"(cpu));  // not volatile: a thread that has interrupts off stays on its CPU
+  asm volatile("movq %%gs:0, %0" : "=r"(cpu));  // volatile: a context switch may move the caller to another CPU
   return *cpu;
 }
 
-// The thread running now; unlike this_cpu() this is right even when a preemption moves the caller.
+// The thread running now.
 inline void* current_thread() {
   void* thread;
   asm volatile("movq %%gs:24, %0" : "=r"(thread));
   return thread;
 }
-inline void set_current_thread(void* thread) { asm volatile("movq %0, %%gs:24" ::"r"(thread) : "memory"); }
+
+// Names the running thread and its word of pending work. A context switch calls it with interrupts off.
+//
+// The word is what makes the way back to user mode short: on every return (from a system call, an exception, an
+// interrupt or a fork) the machine turns interrupts off, tests the word, and calls upcalls::return_to_user only if it
+// is not 0. Its bits mean what sched says (reschedule, signal pending, ...). Who sets a bit for a thread that may be
+// running in user mode on another CPU sends send_reschedule() there afterwards: the interrupt's return sees the bit.
+// The upcall clears the bits that it has dealt with; a bit that it leaves makes the next return call it again.
+inline void set_current_thread(void* thread, std::atomic<uint32_t>& user_work) {
+  asm volatile("movq %0, %%gs:24" ::"r"(thread) : "memory");
+  asm volatile("movq %0, %%gs:32" ::"r"(&user_work) : "memory");
+}
 
 inline unsigned cpu_id() {
   uint32_t id;

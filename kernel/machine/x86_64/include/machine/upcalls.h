@@ -26,7 +26,11 @@ void system_call(TrapFrame& frame);          // interrupts on
 void timer_expired();                        // interrupts off
 void reschedule_requested();                 // interrupts off
 void interrupt_ended(TrapFrame& frame);      // after any interrupt: the place to preempt user mode
-void return_to_user(TrapFrame& frame);       // before every return to user mode; interrupts off on entry and exit
+
+// Before a return to user mode, if the thread's user_work word (cpu.h) is not 0. Called once per return, with
+// interrupts off; it may turn them on and sleep, and returns with them off and nothing urgent left in the word.
+void return_to_user(TrapFrame& frame);
+
 [[noreturn]] void cpu_started();             // a secondary CPU is ready to schedule; interrupts off
 
 }  // namespace tine::machine::upcalls
