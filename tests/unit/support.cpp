@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// What the kernel's base layer needs of its surroundings, on the host: messages go to standard error, a broken
+// invariant ends the test program.
+#include <cstdarg>
+#include <cstdio>
+#include <cstdlib>
+
+#include "base/assert.h"
+#include "base/log.h"
+
+namespace tine {
+
+void panic(const char* format, ...) {
+  va_list arguments;
+  va_start(arguments, format);
+  std::fputs("panic: ", stderr);
+  std::vfprintf(stderr, format, arguments);
+  std::fputc('\n', stderr);
+  va_end(arguments);
+  std::abort();
+}
+
+void assertion_failed(const char* expression, const char* file, int line) {
+  panic("%s:%d: assertion failed: %s", file, line, expression);
+}
+
+void log(LogLevel, const char* format, ...) {
+  va_list arguments;
+  va_start(arguments, format);
+  std::vfprintf(stderr, format, arguments);
+  std::fputc('\n', stderr);
+  va_end(arguments);
+}
+
+}  // namespace tine
