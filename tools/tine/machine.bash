@@ -61,6 +61,13 @@ accelerator() {
 # machine_prepare: installs, builds and packs all that the machine needs.
 machine_prepare() {
   need_packages "${BUILD_PACKAGES[@]}" "${RUN_PACKAGES[@]}"
+  prepare_kernel
+  SCRATCH=$(mktemp -d "${TMPDIR:-/tmp}/tine.XXXXXX")
+  trap 'machine_cleanup' EXIT
+}
+
+# prepare_kernel: sets KERNEL_IMAGE, BASE_INITRD and BASE_TREE for KERNEL and PRESET.
+prepare_kernel() {
   if [[ $KERNEL == linux ]]; then
     linux_kernel
     build "$PRESET" init
@@ -70,8 +77,6 @@ machine_prepare() {
     KERNEL_IMAGE=$BUILD/$PRESET/tine.elf
   fi
   base_initrd "$PRESET"
-  SCRATCH=$(mktemp -d "${TMPDIR:-/tmp}/tine.XXXXXX")
-  trap 'machine_cleanup' EXIT
 }
 
 machine_cleanup() {

@@ -1,0 +1,237 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# ./tine test: unit tests on the host, guest tests in machines, one summary. A result is a line "WORD NAME [WHY]" with
+# WORD ok, skip or fail, appended to $RESULTS; names are unit/CASE and WHERE/PROGRAM.CASE.
+source "$TINE_ROOT/tools/tine/machine.bash"
+
+test_help() {
+  cat <<'HELP'
+usage: ./tine test [OPTION...] [FILTER]
+
+Runs the host's unit tests, then the guest tests on Tine (debug kernel) with 1 and with 4 CPUs, and as a control on
+Debian's Linux. Ends with the line "N passed, N failed"; the exit status is 0 when none failed.
+
+  FILTER        only tests whose name matches this extended regular expression. Names: unit/SUITE.CASE,
+                tine-1/PROGRAM.CASE, tine-4/PROGRAM.CASE, linux/PROGRAM.CASE
+  --seeds       only tests of seed rows; ends with a table of the rows
+  --only WHERE  only these: unit, tine-1, tine-4 or linux; may be repeated
+  --list        name the tests, run none
+  --verbose     show the build and every result
+HELP
+}
+
+TEST_SECONDS=${TINE_TEST_SECONDS:-60}  # for one guest test
+STALL_SECONDS=$((TEST_SECONDS + 30))   # without a word from the machine: it hangs
+SEED_ROWS=$TINE_ROOT/tests/seeds/rows.txt
+
+test_verb() {
+  local filter=. seeds= list= places=()
+  while (($#)); do
+    case $1 in
+      --seeds) seeds=1 ;;
+      --list) list=1 ;;
+      --verbose) VERBOSE=1 ;;
+      --only) places+=("$(value_of "$1" "$@")") && shift ;;
+      -*) usage_error "test does not know '$1'; see ./tine test --help" ;;
+      *) filter=$1 ;;
+    esac
+    shift
+  done
+  local place
+  ((${#places[@]})) || places=(unit tine-1 tine-4 linux)
+  for place in "${places[@]}"; do
+    [[ $place =~ ^(unit|tine-1|tine-4|linux)$ ]] || usage_error "--only is unit, tine-1, tine-4 or linux, not '$place'"
+  done
+  need_packages "${BUILD_PACKAGES[@]}" "${RUN_PACKAGES[@]}" "${TEST_PACKAGES[@]}"
+  SCRATCH=$(mktemp -d "${TMPDIR:-/tmp}/tine.XXXXXX")
+  trap 'machine_cleanup' EXIT
+  RESULTS=$SCRATCH/results
+  : >"$RESULTS"
+
+  for place in "${places[@]}"; do
+    # A seed row is not proven by the control run.
+    [[ -z $seeds || $place != linux ]] || continue
+    choose_tests "$place" "$filter" "$seeds" >"$SCRATCH/chosen"
+    if [[ -n $list ]]; then
+      sed "s|^|$place/|" "$SCRATCH/chosen"
+    elif [[ -s $SCRATCH/chosen ]]; then
+      local began=$SECONDS before
+      before=$(wc -l <"$RESULTS")
+      if [[ $place == unit ]]; then unit_tests; else guest_tests "$place"; fi
+      say "$place: $(($(wc -l <"$RESULTS") - before)) tests in $((SECONDS - began)) s"
+    fi
+  done
+  [[ -z $list ]] || exit 0
+  summary "$seeds"
+}
+
+# choose_tests PLACE FILTER SEEDS: names of the tests to run there, after building them.
+choose_tests() {
+  local place=$1 filter=$2 seeds=$3
+  if [[ $place == unit ]]; then
+    build host all
+    ctest --test-dir "$BUILD/host" -N | sed -n 's/^ *Test *#[0-9]*: //p'
+  else
+    build debug guest-tests
+    list_guest_tests "$place"
+  fi | while IFS= read -r name; do
+    if [[ "$place/$name" =~ $filter && (-z $seeds || -n $(row_of "$name")) ]]; then printf '%s\n' "$name"; fi
+  done
+}
+
+# Guest tests are Linux programs: the host asks them for their cases.
+list_guest_tests() {
+  local source program
+  for source in "$TINE_ROOT"/tests/guest/*.cpp; do
+    if [[ $1 == linux ]] && grep -q '^// guest-test: tine-only' "$source"; then continue; fi
+    program=$(basename "$source" .cpp)
+    "$BUILD/debug/tests/$program" --list | sed "s/^/$program./"
+  done
+}
+
+# row_of PROGRAM.CASE: the seed row that a test's name carries, or nothing.
+row_of() { [[ $1 =~ [./]([A-Z][0-9]+)_ ]] && printf '%s' "${BASH_REMATCH[1]}" || true; }
+
+# report WORD NAME [WHY]
+report() {
+  printf '%s\n' "$*" >>"$RESULTS"
+  case $1 in
+    fail) printf 'FAILED %s: %s\n' "$2" "${*:3}" ;;
+    *) [[ -z $VERBOSE ]] || printf '%s\n' "$*" ;;
+  esac
+}
+
+unit_tests() {
+  local chosen pattern log=$SCRATCH/unit.log number name verdict
+  pattern=$(sed 's/[][\.*^$/+?(){}|]/\\&/g' "$SCRATCH/chosen" | paste -sd '|')
+  ctest --test-dir "$BUILD/host" --output-on-failure -j "$(nproc)" -R "^($pattern)\$" >"$log" 2>&1 || true
+  while IFS= read -r chosen; do
+    verdict=$(awk -v name="$chosen" '$2 == "Test" && $4 == name { print; exit }' "$log")
+    case $verdict in
+      *" Passed "*) report ok "unit/$chosen" ;;
+      *Skipped*) report skip "unit/$chosen" ;;
+      *) report fail "unit/$chosen" "${verdict##*\*\*\*}" ;;
+    esac
+  done <"$SCRATCH/chosen"
+  if grep -q '^fail unit/' "$RESULTS"; then
+    sed -n '/^ *Start/d; /^[ 0-9]*\/[0-9]* Test.*Passed/d; /tests passed,/q; p' "$log"
+  fi
+}
+
+# guest_tests PLACE: boots until every chosen test has a result; a machine that dies costs the test that it was at.
+guest_tests() {
+  local place=$1 left=$SCRATCH/left boots=0 running
+  PRESET=debug KERNEL=tine CPUS=1 MEMORY=1G TIMEOUT=''
+  case $place in
+    tine-4) CPUS=4 ;;
+    linux) KERNEL=linux CPUS=4 ;;
+  esac
+  prepare_kernel
+  cp "$SCRATCH/chosen" "$left"
+  while [[ -s $left ]]; do
+    boots=$((boots + 1))
+    test_machine "$left"
+    read_results "$place" "$SCRATCH/output"
+    # What has no result yet: the test that was running when the machine died fails, the rest get another machine.
+    running=$(sed -n 's/^run //p' "$SCRATCH/output" | tail -n 1)
+    if [[ -n $running ]] && ! grep -qF " $place/$running" <(awk '{ print $0 " " }' "$RESULTS"); then
+      report fail "$place/$running" "$DEATH"
+      console_tail
+    elif [[ -z $running ]]; then
+      console_tail
+      while IFS= read -r running; do report fail "$place/$running" "$DEATH, before the first test"; done <"$left"
+    fi
+    awk -v place="$place/" 'NR == FNR { done[$2] = 1; next } !((place $1) in done)' "$RESULTS" "$left" >"$left.new"
+    if cmp -s "$left" "$left.new"; then die "the machine ran no test of those that were asked for"; fi
+    mv "$left.new" "$left"
+  done
+}
+
+# test_machine NAMES: one boot that runs these. Leaves $SCRATCH/output, $SCRATCH/messages and a word in DEATH.
+test_machine() {
+  local tests=$SCRATCH/tests machine watched=0 size quiet=0
+  rm -rf "$tests" "$SCRATCH/tree"
+  mkdir -p "$tests/tests"
+  cp "$BUILD/debug/runner" "$BUILD/debug"/tests/* "$tests/tests/" 2>/dev/null || true
+  sed 's/\./ /' "$1" >"$tests/tests/plan"
+  ADDED=("$tests/tests:/tests")
+  machine_request mode=command input=none -- /tests/runner /tests/plan "$TEST_SECONDS"
+  machine_line ttyS1
+  QEMU_LINE+=(-chardev stdio,id=console,signal=off)
+  : >"$SCRATCH/messages"
+  "${QEMU_LINE[@]}" </dev/null >"$SCRATCH/output" 2>"$SCRATCH/qemu.log" &
+  machine=$!
+  DEATH='the machine crashed'
+  while kill -0 "$machine" 2>/dev/null; do
+    sleep 0.2
+    size=$(stat -c %s "$SCRATCH/output")
+    quiet=$((size == watched ? quiet + 1 : 0))
+    watched=$size
+    if ((quiet > STALL_SECONDS * 5)); then
+      DEATH='the machine hung'
+      kill -KILL "$machine" 2>/dev/null || true
+    fi
+  done
+  wait "$machine" 2>/dev/null || true
+}
+
+console_tail() {
+  {
+    cat "$SCRATCH/qemu.log"
+    kernel_messages | tail -n 40
+  } | sed 's/^/    /'
+}
+
+# read_results PLACE FILE: turns the runner's lines into results, and shows what failed tests printed.
+read_results() {
+  local place=$1 word name why
+  while read -r word name why; do
+    case $word in
+      ok) report ok "$place/$name" ;;
+      skip) report skip "$place/$name" "$why" ;;
+      not)
+        read -r name why <<<"$why"
+        report fail "$place/$name" "$why"
+        ;;
+      '|') printf '    %s\n' "$name $why" ;;
+    esac
+  done <"$2"
+}
+
+count_of() { grep -c "^$1 " "$RESULTS" || true; }
+
+summary() {
+  local skipped
+  skipped=$(count_of skip)
+  if ((skipped)); then
+    printf 'skipped:\n'
+    sed -n 's/^skip /  /p' "$RESULTS"
+  fi
+  if [[ -n $1 ]]; then seed_table; fi
+  if [[ -n $1 || $(wc -l <"$RESULTS") -gt 100 ]]; then seed_count; fi
+  printf '%s passed, %s failed\n' "$(count_of ok)" "$(count_of fail)"
+  (($(count_of fail) == 0 && $(count_of ok) > 0))
+}
+
+# seed_rows: "ID STATE TITLE" for each row. A row passes when it has tests, off the control run, and none of them failed.
+seed_rows() {
+  local id title name word rest
+  declare -A state
+  while read -r word name rest; do
+    id=$(row_of "$name")
+    [[ -n $id && $name != linux/* ]] || continue
+    if [[ $word == fail ]]; then
+      state[$id]=FAIL
+    elif [[ $word == ok ]]; then
+      state[$id]=${state[$id]:-pass}
+    fi
+  done <"$RESULTS"
+  while read -r id title; do
+    printf '%s %s %s\n' "$id" "${state[$id]:-missing}" "$title"
+  done <"$SEED_ROWS"
+}
+
+seed_table() { seed_rows | while read -r id state title; do printf '%-4s %-8s %s\n' "$id" "$state" "$title"; done; }
+
+seed_count() {
+  seed_rows | awk '$2 == "pass" { passed++ } END { printf "seed rows: %d of %d pass\n", passed, NR }'
+}
