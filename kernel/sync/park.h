@@ -5,8 +5,8 @@
 namespace tine::sync {
 
 // Blocks the running thread until unpark() was called for it since its last park(); an unpark that comes first is
-// remembered. Not interruptible by signals.
-void park();
+// remembered. Not interruptible by signals. `reason` is what ps shows.
+void park(const char* reason);
 void unpark(void* thread);
 
 }  // namespace tine::sync

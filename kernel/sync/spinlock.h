@@ -20,12 +20,9 @@ class CAPABILITY("spinlock") Spinlock {
   Spinlock(const Spinlock&) = delete;
   Spinlock& operator=(const Spinlock&) = delete;
 
-  void lock() ACQUIRE() {
-    machine::push_interrupts_off();
-    before_lock(class_, this);
-    if (held_.exchange(1, std::memory_order_acquire) != 0) [[unlikely]] lock_contended();
-    after_lock(class_, this);
-  }
+  void lock() ACQUIRE() { acquire(Attempt::Blocking); }
+  // With another lock of the same class held, in an order that the caller guarantees; see lock_order.h.
+  void lock_nested() ACQUIRE() { acquire(Attempt::Nested); }
   void unlock() RELEASE() {
     before_unlock(class_, this);
     held_.store(0, std::memory_order_release);
@@ -36,7 +33,14 @@ class CAPABILITY("spinlock") Spinlock {
   void assert_held() const ASSERT_CAPABILITY(this) { DEBUG_ASSERT(is_held()); }
 
  private:
+  void acquire(Attempt attempt) NO_THREAD_SAFETY_ANALYSIS {
+    machine::push_interrupts_off();
+    before_lock(class_, this, LockKind::Spin, attempt);
+    if (held_.exchange(1, std::memory_order_acquire) != 0) [[unlikely]] lock_contended();
+    after_lock(class_, this);
+  }
   void lock_contended();
+
   std::atomic<uint32_t> held_{0};
   [[no_unique_address]] LockClass class_;
 };
