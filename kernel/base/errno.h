@@ -16,6 +16,7 @@ enum class Errno : int {
   Canceled = 125, OwnerDead = 130, NotRecoverable = 131,
   // Never seen by a program: how a sleeping call asks to be started again after a signal (Linux's ERESTART*).
   RestartSys = 512,         // again if the handler has SA_RESTART, or if no handler ran; else EINTR
+  RestartAlways = 513,      // again whatever the handler says: the call has not begun
   RestartNoHandler = 514,   // again only if no handler ran; else EINTR
   RestartBlock = 516,       // again through restart_syscall(2) with what is left of a timeout
 };

@@ -61,7 +61,7 @@ struct ForkRequest {
 };
 
 // Makes a process and, unless Stopped or Idle, starts it; with ParentWaits, sleeps until it execs or exits.
-// Errors: Again (a table or RLIMIT_NPROC is full, no pid free), NoMem, Inval; RestartNoHandler if a signal came first.
+// Errors: Again (a table or RLIMIT_NPROC is full, no pid free), NoMem, Inval; RestartAlways if a signal came first (A3).
 // Nothing is changed when it fails. The caller is the running thread.
 Result<Ref<Process>> fork(Thread& caller, const ForkRequest& request);
 

@@ -32,8 +32,9 @@ class Session : public RefCounted<Session>, public mem::FromCache<Session> {
   char login[32] = {};                   // setlogin(2)
 };
 
-struct GroupTag;
-using GroupHook = boost::intrusive::list_base_hook<boost::intrusive::tag<GroupTag>>;
+// A process's link in its group. Process derives from it.
+struct GroupMemberTag;
+using GroupMember = boost::intrusive::list_base_hook<boost::intrusive::tag<GroupMemberTag>>;
 
 class ProcessGroup : public RefCounted<ProcessGroup>, public mem::FromCache<ProcessGroup> {
  public:
@@ -41,7 +42,9 @@ class ProcessGroup : public RefCounted<ProcessGroup>, public mem::FromCache<Proc
   ~ProcessGroup();
   const Ref<Pid> id;
   const Ref<Session> session;
-  Process* first_member = nullptr;       // tree_lock; members are linked through Process::group_next
+  // tree_lock. Not counted; the newest first.
+  boost::intrusive::list<Process, boost::intrusive::base_hook<GroupMember>,
+                         boost::intrusive::constant_time_size<false>> members;
 };
 
 Result<> set_process_group(Process& caller, PidNumber pid, PidNumber group);   // setpgid(2)

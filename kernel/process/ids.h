@@ -5,6 +5,7 @@
 // Lock: ids lock (spinlock), after tree lock and process locks.
 #pragma once
 
+#include <boost/intrusive/unordered_set.hpp>
 #include <cstdint>
 
 #include "base/ref.h"
@@ -23,22 +24,27 @@ using PidNumber = int32_t;
 enum class PidMode : uint8_t { Random, Sequential };
 
 // A number in use. Refs: the process (until reaped), its group, its session.
-class Pid : public RefCounted<Pid>, public mem::FromCache<Pid> {
+class Pid : public RefCounted<Pid>, public mem::FromCache<Pid>, public boost::intrusive::unordered_set_base_hook<> {
  public:
   // Again when every number is taken; NoMem. `high`: seed row R11 (at least 10, last pid left alone).
   static Result<Ref<Pid>> allocate(bool high = false);
   ~Pid();   // puts the number into quarantine
   PidNumber number() const { return number_; }
 
-  // Who uses it; guarded by the ids lock, set by the owners below through attach/detach.
-  Process* process = nullptr;
-  ProcessGroup* group = nullptr;
-  Session* session = nullptr;
+  // Makes lookups by number find this user of it, or no longer. The pointed-to object outlives the attachment.
+  void attach(Process* process);
+  void attach(ProcessGroup* group);
+  void attach(Session* session);
 
  private:
-  friend struct PidTable;
+  friend class PidTable;
+  template <class T, class... Args>
+  friend Result<T*> mem::make(Args&&...);
   explicit Pid(PidNumber number) : number_(number) {}
   const PidNumber number_;
+  Process* process_ = nullptr;       // guarded by the ids lock, as are the next two
+  ProcessGroup* group_ = nullptr;
+  Session* session_ = nullptr;
 };
 
 Ref<Process> find_process(PidNumber number);       // null: none, an embryo, or already reaped. Zombies are found.
@@ -65,6 +71,10 @@ class ThreadId {   // RAII token of a thread id
  private:
   PidNumber number_ = 0;
 };
+
+// Makes find_thread() find the thread, or no longer.
+void publish_thread_id(Thread& thread);
+void withdraw_thread_id(Thread& thread);
 
 // Settings (kern.pid_max at boot, kern.pidmode, kern.randompid, kern.lastpid).
 Result<> init_ids(PidNumber pid_max);

@@ -28,6 +28,8 @@ class LifeSubscriber : public boost::intrusive::list_base_hook<> {
     (void)parent, (void)child, (void)request, (void)token;
   }
   virtual void thread_made(Thread& creator, Thread& made) { (void)creator, (void)made; }
+  // The thread will not return to user mode; its address space is still there. May sleep and touch user memory.
+  virtual void thread_ended(Thread& thread) { (void)thread; }
   virtual void executed(Process& process) { (void)process; }
   virtual void exited(Process& process) { (void)process; }       // before it becomes a zombie
   virtual void signalled(Process& process, int signal) { (void)process, (void)signal; }   // under Process::lock

@@ -5,10 +5,11 @@
 
 #include <atomic>
 #include <cstdint>
+#include <utility>
 
 #include "base/ref.h"
 #include "base/result.h"
-#include "identity/credentials.h"
+#include "identity/user_record.h"
 #include "mem/object_cache.h"
 
 namespace tine::process {
@@ -63,6 +64,23 @@ class TableSlots {
   std::atomic<unsigned> used_{0};
   std::atomic<uint64_t> last_logged_{0};
 };
+// One process counted for a user (RLIMIT_NPROC, seed row L4), as a token.
+class UserCharge {
+ public:
+  UserCharge() = default;
+  // Again when the user has `limit` processes already.
+  static Result<UserCharge> take(Ref<identity::UserRecord> user, uint64_t limit);
+  UserCharge(UserCharge&& other) noexcept = default;
+  UserCharge& operator=(UserCharge&& other) noexcept { user_.swap(other.user_); return *this; }
+  ~UserCharge();
+  identity::UserRecord* user() const { return user_.get(); }
+  // Counts the process for `user` instead, beyond that user's limit if need be: setuid(2) does not fail for it.
+  void move_to(Ref<identity::UserRecord> user);
+
+ private:
+  Ref<identity::UserRecord> user_;
+};
+
 TableSlots& process_slots();   // kern.maxproc, kern.nprocs
 TableSlots& thread_slots();    // kern.maxthread, kern.nthreads
 

@@ -49,6 +49,7 @@ enum ProcessFlag : uint32_t {
   kExiting = 1u << 12,           // exit_group or a fatal signal has begun
   kExecuted = 1u << 13,          // has called exec since it was forked
   kForked = 1u << 14,            // AFORK for accounting (T6)
+  kInheritedByLinux = 3u << 16,  // what Linux adds to C6: no_new_privs and dumpable follow the program, not the process
   kSubreaper = 1u << 15,
   kNoNewPrivileges = 1u << 16,
   kDumpable = 1u << 17,
@@ -63,7 +64,6 @@ struct ArgumentBlock : RefCounted<ArgumentBlock>, mem::FromCache<ArgumentBlock> 
 enum class StopState : uint8_t { Running, Stopping, Stopped };
 
 struct SiblingTag;
-struct GroupMemberTag;
 struct AllTag;
 template <class Tag>
 using ProcessHook = boost::intrusive::list_base_hook<boost::intrusive::tag<Tag>>;
@@ -75,10 +75,10 @@ using ProcessList = boost::intrusive::list<Process, boost::intrusive::base_hook<
 class Process final : public RefCounted<Process>,
                       public mem::FromCache<Process>,
                       public ProcessHook<SiblingTag>,
-                      public ProcessHook<GroupMemberTag>,
+                      public GroupMember,
                       public ProcessHook<AllTag> {
  public:
-  explicit Process(Ref<Pid> pid);
+  Process(Ref<Pid> pid, Slot slot, UserCharge charge);
   ~Process();
 
   PidNumber pid() const { return pid_->number(); }
@@ -86,7 +86,7 @@ class Process final : public RefCounted<Process>,
 
   // --- Life (T) ---
   std::atomic<LifeState> life{LifeState::Embryo};
-  int exit_status = 0;                         // as wait4(2) encodes it, once a zombie
+  int exit_status = 0;                         // as wait4(2) encodes it; set by begin_exit (P), fixed once a zombie
   int exit_signal = kSigChld;                  // 0: none (R8)
   std::atomic<uint32_t> flags{kDumpable};
   bool has(ProcessFlag flag) const { return flags.load(std::memory_order_acquire) & flag; }
@@ -96,7 +96,8 @@ class Process final : public RefCounted<Process>,
   // --- Links (T) ---
   Ref<Process> parent;                         // who waits for it: real parent, init, subreaper or tracer
   PidNumber original_parent = 0;               // K4, while traced
-  ProcessList<SiblingTag> children;
+  ProcessList<SiblingTag> children;            // alive
+  ProcessList<SiblingTag> zombies;             // ended, not yet waited for: wait4 finds one at once
   Ref<ProcessGroup> group;
   // RFTHREAD peers (R9): a ring under one leader.
   Ref<Process> leader;                         // null: itself
@@ -107,10 +108,11 @@ class Process final : public RefCounted<Process>,
   sched::WaitQueue end_wait{"pidfd"};          // pidfd pollers
 
   // --- Threads (P) ---
-  sync::Spinlock lock{"process"};
+  mutable sync::Spinlock lock{"process"};
   boost::intrusive::list<Thread, boost::intrusive::base_hook<ThreadHook>> threads;
   std::atomic<uint32_t> thread_count{0};
-  Thread* first_thread = nullptr;              // the main thread; may be a dead one until the process ends
+  Ref<Thread> first_thread;                    // the main thread, also after it has ended before the others
+  char name[16] = {};                          // what ps shows: the main thread's name
   Thread* single_thread = nullptr;             // (P) who asked all others to stop or end (exec, exit); H3
   uint32_t single_count = 0;                   // (P) threads that have not yet complied
   sched::WaitQueue single_wait{"single"};
@@ -120,9 +122,14 @@ class Process final : public RefCounted<Process>,
   StopState stop_state = StopState::Running;
   int stop_signal = 0;
   bool stop_reported = true, continue_reported = true;   // wait4 has told the parent
+  bool stop_taken = false;                     // a stop signal is out of the queue, the stop not yet begun
+  bool continue_unannounced = false;           // continued; the first thread to run again tells the parent
   int parent_death_signal = 0;
 
   // --- Shared parts. Readers take a reference with the accessors below; (P) guards the pointers. ---
+  // The running thread may use its own process's address space without a reference: only exec, exit and rfork
+  // change it, and only when no other thread runs.
+  vm::AddressSpace* own_address_space() const { return address_space_.get(); }
   Ref<vm::AddressSpace> address_space() const;
   Ref<file::DescriptorTable> descriptors() const;
   Ref<file::FsContext> fs() const;
@@ -141,7 +148,10 @@ class Process final : public RefCounted<Process>,
   void set_limits(Ref<const Limits> value);
   void set_arguments(Ref<ArgumentBlock> value);
   void set_executable(file::Path value);
-  void release_shared_parts();                 // exit: drops them all
+  // exec and exit: the running thread, the only one of its process, goes over to `value` (null: none) on this CPU.
+  void switch_address_space(Ref<vm::AddressSpace> value);
+  void release_shared_parts();                 // exit: drops all that a zombie does not need
+  void give_back_slot();                       // reaped: no longer counted in the table nor for the user
 
   // --- Time, counters and the rest ---
   Nanoseconds start_time = 0;                  // uptime clock (C14)
@@ -153,7 +163,7 @@ class Process final : public RefCounted<Process>,
   friend class ForkReservation;
   const Ref<Pid> pid_;
   Slot slot_;
-  Ref<identity::UserRecord> charged_user_;     // RLIMIT_NPROC is counted here
+  UserCharge charge_;                          // RLIMIT_NPROC
   Ref<vm::AddressSpace> address_space_;
   Ref<file::DescriptorTable> descriptors_;
   Ref<file::FsContext> fs_;
@@ -172,5 +182,7 @@ ProcessList<AllTag>& all_processes() REQUIRES(tree_lock);
 Ref<Process> next_process(PidNumber after);
 
 Process& init_process();                       // pid 1
+void set_init_process(Process& process);
+void init_process_table();                     // boot
 
 }  // namespace tine::process

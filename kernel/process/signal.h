@@ -45,6 +45,17 @@ class SignalSet {
   uint64_t bits_ = 0;
 };
 inline constexpr SignalSet kUnblockable = SignalSet::of(kSigKill) | SignalSet::of(kSigStop);
+inline constexpr SignalSet kStopSignals =
+    SignalSet::of(kSigStop) | SignalSet::of(kSigTstp) | SignalSet::of(kSigTtin) | SignalSet::of(kSigTtou);
+// What a fault of the thread itself sends; taken before all others.
+inline constexpr SignalSet kSynchronousSignals = SignalSet::of(kSigSegv) | SignalSet::of(kSigBus) |
+                                                 SignalSet::of(kSigIll) | SignalSet::of(kSigTrap) |
+                                                 SignalSet::of(kSigFpe) | SignalSet::of(kSigSys);
+constexpr bool is_signal(int number) { return number >= 1 && number <= kSignalCount; }
+constexpr bool is_realtime(int signal) { return signal >= kSigRtMin; }
+
+// SignalInfo::code.
+inline constexpr int kFromUser = 0, kFromKernel = 0x80, kFromQueue = -1, kFromTimer = -2, kFromThreadKill = -6;
 
 // What a handler with SA_SIGINFO sees: Linux's siginfo_t, 128 bytes, in the layout of the ABI.
 struct SignalInfo {
@@ -66,7 +77,7 @@ static_assert(sizeof(SignalInfo) == 128);
 // A queued signal with its information.
 struct QueuedSignal : boost::intrusive::list_base_hook<>, mem::FromCache<QueuedSignal> {
   SignalInfo info;
-  Ref<identity::UserRecord> user;   // counted against RLIMIT_SIGPENDING of the sender
+  Ref<identity::UserRecord> user;   // the receiver's, whose RLIMIT_SIGPENDING it counts against
 };
 
 // Pending signals: one of each standard signal, real-time ones queued in order.
@@ -82,6 +93,8 @@ class PendingSignals {
   bool take(SignalSet wanted, SignalInfo& info);
   void discard(SignalSet signals);
   void clear() { discard(~SignalSet()); }
+  // The queued signal of a POSIX timer, or null.
+  QueuedSignal* find_timer(int timer_id);
 
  private:
   SignalSet set_;
@@ -122,14 +135,19 @@ enum class DefaultAction : uint8_t { Terminate, Core, Stop, Continue, Ignore };
 DefaultAction default_action(int signal);
 
 // --- Sending (signal_send.cpp). Locks taken inside: Process::lock. Callable from interrupts. ---
-// To the process: any thread that does not block it takes it. Ignored signals are dropped at once.
+// To the process: any thread that does not block it takes it. Ignored signals are dropped at once. May be called with
+// tree_lock held.
 void send_signal(Process& process, const SignalInfo& info);
 void send_signal_to_thread(Thread& thread, const SignalInfo& info);
+// The same for sigqueue(3): Again when a real-time signal would go over RLIMIT_SIGPENDING or there is no memory, where
+// the others send the bare number.
+Result<> queue_signal(Process& process, const SignalInfo& info);
+Result<> queue_signal_to_thread(Thread& thread, const SignalInfo& info);
 // A fault of the running thread itself: cannot be blocked or ignored (then it kills). Called with interrupts on.
 void force_signal(Thread& thread, const SignalInfo& info);
 SignalInfo kernel_signal(int signal);                          // SI_KERNEL
 SignalInfo user_signal(int signal, const Process& sender);     // SI_USER
-// May `sender` signal `target`? Source: kill(2). Perm otherwise.
+// May `sender` signal `target`? Source: kill(2). Perm otherwise. tree_lock held (SIGCONT looks at the sessions).
 Result<> check_may_signal(const Process& sender, const Process& target, int signal);
 
 // --- Taking (signal_deliver.cpp) ---
@@ -139,5 +157,21 @@ void update_signal_work(Thread& thread);   // recomputes kWorkSignal after a mas
 // The whole of the work at the return to user mode: stops, kills, runs handlers, restarts calls.
 void handle_signals(Thread& thread);
 void set_signal_mask(Thread& thread, SignalSet mask);
+
+// ppoll, pselect, epoll_pwait: a mask for the time of one call. If a signal ended the call (`interrupted`), its handler
+// runs under the temporary mask, and handle_signals restores the old one after it; otherwise this does, at once.
+void set_temporary_mask(Thread& thread, SignalSet mask);
+void end_temporary_mask(Thread& thread, bool interrupted);
+
+// Takes a pending signal of `wanted` from the running thread or its process; false: none (sigtimedwait, signalfd).
+bool take_signal(Thread& thread, SignalSet wanted, SignalInfo& info);
+SignalSet pending_signals(const Thread& thread);               // the thread's and its process's
+
+// sigaction(2): `action` null only asks. Pending signals that become ignored are discarded.
+Result<SignalAction> set_signal_action(Process& process, int signal, const SignalAction* action);
+
+// A thread that will take no more signals passes those of its process that it was woken for to another thread, and
+// no longer holds up a stop of the process. Process::lock not held; `leaving` is marked exiting.
+void leave_signals(Thread& leaving);
 
 }  // namespace tine::process

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <boost/intrusive/list.hpp>
+#include <boost/intrusive/unordered_set.hpp>
 
 #include "base/ref.h"
 #include "mem/object_cache.h"
@@ -19,10 +20,12 @@ class Process;
 
 struct ThreadTag;
 using ThreadHook = boost::intrusive::list_base_hook<boost::intrusive::tag<ThreadTag>>;
+struct ThreadIdTag;
+using ThreadIdHook = boost::intrusive::unordered_set_base_hook<boost::intrusive::tag<ThreadIdTag>>;
 
 // Destroyed when its last reference goes; the process's list holds one until the thread has ended, the scheduler one
 // until its stack is free.
-class Thread final : public RefCounted<Thread>, public mem::FromCache<Thread>, public sched::Thread, public ThreadHook {
+class Thread final : public RefCounted<Thread>, public mem::FromCache<Thread>, public sched::Thread, public ThreadHook, public ThreadIdHook {
  public:
   Thread(Ref<Process> process, mem::KernelStack stack, ThreadId id, Slot slot);
   ~Thread() override;
@@ -30,7 +33,8 @@ class Thread final : public RefCounted<Thread>, public mem::FromCache<Thread>, p
   Process& process() const { return *process_; }
   PidNumber shown_id() const;                 // what gettid(2) says
   const ThreadId& id() const { return id_; }
-  bool is_first() const;                      // the process's main thread
+  bool is_first() const;                      // the process's main thread; its shown id is the pid
+  void give_back_slot() { Slot(std::move(slot_)); }   // ended: no longer counted
 
   machine::PhysAddr address_space_root() override;
   void on_switch_in() override;
@@ -42,6 +46,7 @@ class Thread final : public RefCounted<Thread>, public mem::FromCache<Thread>, p
   SignalSet saved_mask;                       // sigsuspend, ppoll: what to go back to
   bool restore_saved_mask = false;
   PendingSignals pending;
+  SignalSet waiting_for;                      // sigtimedwait: taken there although blocked
   AlternateStack alternate_stack;
   bool exiting = false;                       // (P) asked to end by exit_group, exec or a fatal signal
   bool suspended = false;                     // (P) counted as stopped (job control or single-threading)
@@ -50,6 +55,11 @@ class Thread final : public RefCounted<Thread>, public mem::FromCache<Thread>, p
   uintptr_t clear_child_tid = 0;              // CLONE_CHILD_CLEARTID, set_tid_address
   uintptr_t robust_list = 0;
   size_t robust_list_size = 0;
+
+  // --- First step (process/first_step.cpp) ---
+  uintptr_t set_child_tid = 0;                // CLONE_CHILD_SETTID: the thread stores its own id there
+  void (*kernel_function)(void*) = nullptr;   // null: goes to user mode
+  void* kernel_argument = nullptr;
 
   // restart_syscall(2): what to run again after a stop, with the time that is left.
   struct Restart {

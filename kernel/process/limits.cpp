@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "process/limits.h"
+
+#include "base/log.h"
+#include "machine/clock.h"
+#include "mem/fault_injection.h"
+#include "mem/frame.h"
+
+namespace tine::process {
+
+namespace {
+
+constinit TableSlots processes{"process", 32768};
+constinit TableSlots threads{"thread", 65536};
+constexpr Nanoseconds kFullTableMessageInterval = 10 * kSecond;   // L3
+
+}  // namespace
+
+TableSlots& process_slots() { return processes; }
+TableSlots& thread_slots() { return threads; }
+
+Result<Slot> TableSlots::take(bool privileged) {
+  if (mem::should_fail()) return Error(Errno::Again);
+  const unsigned most = limit();
+  const unsigned allowed = privileged ? most : (most > kReservedForRoot ? most - kReservedForRoot : 0);
+  unsigned count = used();
+  do {
+    if (count >= allowed) {
+      const Nanoseconds now = machine::now();
+      uint64_t last = last_logged_.load();
+      if ((last == 0 || now - last >= kFullTableMessageInterval) && last_logged_.compare_exchange_strong(last, now | 1))
+        log(LogLevel::Warning, "%s table is full (%u of %u)\n", name_, count, most);
+      return Error(Errno::Again);
+    }
+  } while (!used_.compare_exchange_weak(count, count + 1));
+  return Slot(this);
+}
+
+Slot::~Slot() {
+  if (table_ != nullptr) table_->used_.fetch_sub(1);
+}
+
+Result<UserCharge> UserCharge::take(Ref<identity::UserRecord> user, uint64_t limit) {
+  if (mem::should_fail() || !user->charge_process(limit)) return Error(Errno::Again);
+  UserCharge charge;
+  charge.user_ = std::move(user);
+  return charge;
+}
+
+void UserCharge::move_to(Ref<identity::UserRecord> user) {
+  user->charge_process(kUnlimited);
+  user_->uncharge_process();
+  user_ = std::move(user);
+}
+
+UserCharge::~UserCharge() {
+  if (user_) user_->uncharge_process();
+}
+
+Result<Ref<Limits>> Limits::make_default() {
+  Ref<Limits> limits = TRY(mem::make_ref<Limits>());
+  const auto set = [&](Resource resource, uint64_t current, uint64_t maximum) {
+    limits->values[static_cast<unsigned>(resource)] = {current, maximum};
+  };
+  const uint64_t processes_per_user = process_slots().limit() / 2;
+  set(Resource::Stack, 8_MiB, kUnlimited);
+  set(Resource::Core, 0, kUnlimited);
+  set(Resource::Processes, processes_per_user, processes_per_user);
+  set(Resource::Files, 1024, 1u << 20);
+  set(Resource::LockedMemory, 8_MiB, 8_MiB);
+  set(Resource::PendingSignals, processes_per_user, processes_per_user);
+  set(Resource::MessageQueue, 819200, 819200);
+  set(Resource::Nice, 0, 0);
+  set(Resource::RealtimePriority, 0, 0);
+  return limits;
+}
+
+Result<Ref<Limits>> Limits::clone() const {
+  Ref<Limits> copy = TRY(mem::make_ref<Limits>());
+  for (unsigned i = 0; i < static_cast<unsigned>(Resource::kCount); ++i) copy->values[i] = values[i];
+  return copy;
+}
+
+}  // namespace tine::process

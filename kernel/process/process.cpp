@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "process/process.h"
+
+#include "base/late.h"
+#include "process/timers.h"
+
+namespace tine::process {
+
+constinit sync::Spinlock tree_lock{"process tree"};
+
+namespace {
+
+// A pointer that (P) guards is copied or exchanged under the lock; what the old value referred to is released after it,
+// because a last release may take other locks or sleep.
+template <class T>
+T copy_locked(sync::Spinlock& lock, const T& value) {
+  sync::SpinGuard guard(lock);
+  return value;
+}
+template <class T>
+void exchange_locked(sync::Spinlock& lock, T& place, T value) {
+  sync::SpinGuard guard(lock);
+  std::swap(place, value);
+}  // the guard is destroyed before the parameter, which now holds the old value
+
+}  // namespace
+
+Process::Process(Ref<Pid> pid, Slot slot, UserCharge charge)
+    : pid_(std::move(pid)), slot_(std::move(slot)), charge_(std::move(charge)) {}
+
+Process::~Process() { pid_->attach(static_cast<Process*>(nullptr)); }
+
+Ref<vm::AddressSpace> Process::address_space() const { return copy_locked(lock, address_space_); }
+Ref<file::DescriptorTable> Process::descriptors() const { return copy_locked(lock, descriptors_); }
+Ref<file::FsContext> Process::fs() const { return copy_locked(lock, fs_); }
+Ref<SignalActions> Process::actions() const { return copy_locked(lock, actions_); }
+identity::CredentialsRef Process::credentials() const { return copy_locked(lock, credentials_); }
+Ref<const Limits> Process::limits() const { return copy_locked(lock, limits_); }
+Ref<ArgumentBlock> Process::arguments() const { return copy_locked(lock, arguments_); }
+file::Path Process::executable() const { return copy_locked(lock, executable_); }
+
+void Process::set_address_space(Ref<vm::AddressSpace> value) { exchange_locked(lock, address_space_, std::move(value)); }
+void Process::set_descriptors(Ref<file::DescriptorTable> value) { exchange_locked(lock, descriptors_, std::move(value)); }
+void Process::set_fs(Ref<file::FsContext> value) { exchange_locked(lock, fs_, std::move(value)); }
+void Process::set_actions(Ref<SignalActions> value) { exchange_locked(lock, actions_, std::move(value)); }
+void Process::set_limits(Ref<const Limits> value) { exchange_locked(lock, limits_, std::move(value)); }
+void Process::set_arguments(Ref<ArgumentBlock> value) { exchange_locked(lock, arguments_, std::move(value)); }
+void Process::set_executable(file::Path value) { exchange_locked(lock, executable_, std::move(value)); }
+
+void Process::set_credentials(identity::CredentialsRef value) {
+  // The process moves from one user's count to the other's, whatever the new limit: setuid(2) does not fail for it; the
+  // next fork does.
+  if (charge_.user() != nullptr && charge_.user() != value->user.get()) charge_.move_to(value->user);
+  exchange_locked(lock, credentials_, std::move(value));
+}
+
+void Process::switch_address_space(Ref<vm::AddressSpace> value) {
+  const Ref<vm::AddressSpace> old = address_space();   // released after interrupts are on again
+  machine::InterruptGuard guard;
+  if (old) old->deactivate(machine::cpu_id());
+  if (value) value->activate(machine::cpu_id());
+  machine::load_top_table(value ? value->root() : machine::kernel_top_table());
+  set_address_space(std::move(value));
+}
+
+void Process::release_shared_parts() {
+  set_descriptors(nullptr);
+  set_fs(nullptr);
+  switch_address_space(nullptr);
+  set_executable(file::Path());
+  set_arguments(nullptr);
+  Ref<IntervalTimers> gone;
+  {
+    sync::SpinGuard guard(lock);
+    gone.swap(timers);
+  }
+}
+
+void Process::give_back_slot() {
+  Slot(std::move(slot_));
+  UserCharge(std::move(charge_));
+}
+
+void set_life_state(Process& process, LifeState next) {
+  const LifeState now = process.life.load(std::memory_order_relaxed);
+  ASSERT((now == LifeState::Embryo && next == LifeState::Alive) || (now == LifeState::Alive && next == LifeState::Zombie) ||
+         (now == LifeState::Zombie && next == LifeState::Reaped));
+  process.life.store(next, std::memory_order_release);
+}
+
+namespace {
+constinit Late<ProcessList<AllTag>> all_list;
+constinit Process* init_pointer = nullptr;
+}  // namespace
+
+void init_process_table() { all_list.construct(); }
+ProcessList<AllTag>& all_processes() { return *all_list; }
+
+Process& init_process() { return *init_pointer; }
+void set_init_process(Process& process) { init_pointer = &process; }
+
+}  // namespace tine::process

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "process/thread.h"
+
+#include "process/process.h"
+
+namespace tine::process {
+
+Thread::Thread(Ref<Process> process, mem::KernelStack stack, ThreadId id, Slot slot)
+    : sched::Thread("", std::move(stack)), process_(std::move(process)), id_(std::move(id)), slot_(std::move(slot)) {}
+
+Thread::~Thread() = default;
+
+bool Thread::is_first() const { return process_->first_thread == this; }
+PidNumber Thread::shown_id() const { return is_first() ? process_->pid() : id_.shown(); }
+
+machine::PhysAddr Thread::address_space_root() {
+  const vm::AddressSpace* space = process_->own_address_space();
+  return space != nullptr ? space->root() : 0;
+}
+
+void Thread::on_switch_in() {
+  if (vm::AddressSpace* space = process_->own_address_space()) space->activate(machine::cpu_id());
+}
+void Thread::on_switch_out() {
+  if (vm::AddressSpace* space = process_->own_address_space()) space->deactivate(machine::cpu_id());
+}
+
+// The scheduler's reference, taken by launch().
+void Thread::on_dead() { intrusive_ptr_release(this); }
+
+}  // namespace tine::process

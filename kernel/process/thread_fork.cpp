@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Threads in an existing process: the second of the two routines that create. Same transaction as fork.cpp, with less
+// to take. Seed rows E5, H1-H4, A1.
+#include "process/first_step.h"
+#include "process/fork.h"
+#include "process/life_announce.h"
+#include "process/process.h"
+#include "process/thread.h"
+#include "sched/scheduler.h"
+
+namespace tine::process {
+
+namespace {
+
+Result<Ref<Thread>> reserve_thread(Thread& caller, const ForkRequest& request) {
+  Process& process = caller.process();
+  const bool privileged = process.credentials()->ruid == 0;
+  Slot slot = TRY(thread_slots().take(privileged));
+  ThreadId id = TRY(ThreadId::allocate());
+  mem::KernelStack stack = TRY(mem::KernelStack::allocate());
+  Ref<Thread> thread = TRY(mem::make_ref<Thread>(&process, std::move(stack), std::move(id), std::move(slot)));
+  inherit_thread_state(caller, *thread, request);
+  thread->mask = caller.mask;
+  prepare_first_step(*thread);
+  return thread;
+}
+
+// False: the process is ending, and so must the caller; no thread may be added any more.
+bool link_thread(Process& process, Thread& thread) {
+  sync::SpinGuard guard(process.lock);
+  if (process.has(kExiting) || current().exiting) return false;
+  process.threads.push_back(thread);
+  intrusive_ptr_add_ref(&thread);   // the list's
+  ++process.thread_count;
+  // Somebody is stopping the process to one thread: count the new one in, so that it stops too (H3).
+  if (process.single_thread != nullptr) {
+    ++process.single_count;
+    thread.exiting = true;
+    thread.request_work(sched::kWorkSignal);
+  } else if (process.stop_state != StopState::Running) {
+    thread.request_work(sched::kWorkSignal);
+  }
+  publish_thread_id(thread);
+  return true;
+}
+
+}  // namespace
+
+Result<Ref<Thread>> make_thread(Thread& caller, const ForkRequest& request) {
+  TRY(request.validate());
+  const Ref<Thread> thread = TRY(reserve_thread(caller, request));
+  if (!link_thread(caller.process(), *thread)) return Error(Errno::RestartAlways);
+  // Nothing below can fail.
+  ++fork_statistics.threads;
+  ++fork_statistics.total;
+  ++fork_statistics.shared_memory;
+  announce_thread(caller, *thread);
+  if (request.set_parent_tid != 0) (void)vm::UserPtr<PidNumber>(request.set_parent_tid).store(thread->shown_id());
+  launch(*thread);
+  return thread;
+}
+
+}  // namespace tine::process
