@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "vm/kernel_pages.h"
+
+#include "machine/cpu.h"
+#include "mem/fault_injection.h"
+#include "sched/scheduler.h"
+
+namespace tine::vm {
+namespace {
+
+// Tables that wait to be used again, chained through their records.
+class TablePool {
+ public:
+  Frame* take() {
+    Frame* table = first_;
+    if (table == nullptr) return nullptr;
+    first_ = table->free.next;
+    --count_;
+    return table;
+  }
+  bool give(Frame& table) {
+    if (count_ == kCapacity) return false;
+    table.free.next = first_;
+    first_ = &table;
+    ++count_;
+    return true;
+  }
+
+ private:
+  static constexpr unsigned kCapacity = 64;
+  Frame* first_ = nullptr;
+  unsigned count_ = 0;
+};
+
+struct alignas(machine::kCacheLine) CpuPools {
+  TablePool tables;
+  TablePool tops;
+};
+constinit CpuPools cpu_pools[machine::kMaxCpus];
+
+Frame* take(TablePool CpuPools::* pool) {
+  machine::InterruptGuard guard;
+  return (cpu_pools[machine::cpu_id()].*pool).take();
+}
+
+void give(TablePool CpuPools::* pool, Frame& table) {
+  table.refs.store(1, std::memory_order_relaxed);  // as every frame that waits for an owner or leaves one
+  {
+    machine::InterruptGuard guard;
+    if ((cpu_pools[machine::cpu_id()].*pool).give(table)) return;
+  }
+  mem::free_block(table);
+}
+
+}  // namespace
+
+Frame* KernelPages::allocate_table() {
+  if (mem::should_fail()) return nullptr;
+  if (Frame* pooled = take(&CpuPools::tables)) [[likely]] return pooled;
+  return mem::allocate_frame(mem::FrameUse::Table, mem::Contents::Zeroed).value_or(nullptr);
+}
+
+void KernelPages::free_table(Frame& table) { give(&CpuPools::tables, table); }
+
+Frame* KernelPages::allocate_top() {
+  if (mem::should_fail()) return nullptr;
+  if (Frame* pooled = take(&CpuPools::tops)) [[likely]] return pooled;
+  Frame* top = mem::allocate_frame(mem::FrameUse::Table, mem::Contents::Zeroed).value_or(nullptr);
+  if (top != nullptr) machine::init_kernel_half(*mem::contents_of<Table>(*top));
+  return top;
+}
+
+void KernelPages::free_top(Frame& top) { give(&CpuPools::tops, top); }
+
+void KernelPages::pause() { sched::maybe_yield(); }
+
+Result<Frame*> allocate_user_page(mem::Contents contents) {
+  Frame* page = TRY(mem::allocate_frame(mem::FrameUse::User, contents));
+  page->page = {nullptr, 0};
+  return page;
+}
+
+void drain_table_pools() {
+  for (CpuPools& pools : cpu_pools) {
+    while (Frame* table = pools.tables.take()) mem::free_block(*table);
+    while (Frame* top = pools.tops.take()) mem::free_block(*top);
+  }
+}
+
+}  // namespace tine::vm
