@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <span>
 
 #include "base/result.h"
@@ -31,6 +32,9 @@ class IoBuffer {
   Result<size_t> put_zeroes(size_t size);
 
  private:
+  template <class Move>
+  Result<size_t> advance(size_t size, Move&& move);
+
   bool in_kernel_ = false;
   IoVector current_{};
   std::span<const IoVector> rest_;
