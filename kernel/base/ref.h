@@ -42,7 +42,11 @@ class RefCounted {
   friend void intrusive_ptr_release(const T* object) {
     const uint32_t before = object->RefCounted<T>::refs_.fetch_sub(1, std::memory_order_acq_rel);
     DEBUG_ASSERT(before != 0);
-    if (before == 1) delete object;
+    if (before != 1) return;
+    // A type that others point to without a reference (file::File) tells them while the object is still whole.
+    if constexpr (requires(T& whole) { whole.last_reference_dropped(); })
+      const_cast<T*>(object)->last_reference_dropped();
+    delete object;
   }
 
   mutable std::atomic<uint32_t> refs_{0};

@@ -9,6 +9,7 @@
 
 #include "base/ref.h"
 #include "base/result.h"
+#include "file/close_watch.h"
 #include "file/io_buffer.h"
 #include "file/path.h"
 #include "file/poll.h"
@@ -49,6 +50,8 @@ class File : public RefCounted<File> {
   virtual Result<> stat(Stat& stat);
   virtual const char* kind() const { return "file"; }            // "pipe", "socket", ... as in /proc/PID/fd links
   virtual void status_flags_changed() {}
+  // Which class it is, for file_cast: the address of the class's kType; null: none that anybody asks for.
+  virtual const void* type() const { return nullptr; }
 
   uint32_t flags() const { return flags_.load(std::memory_order_relaxed); }
   void set_status_flags(uint32_t changeable);                    // F_SETFL: O_APPEND, O_NONBLOCK, O_ASYNC, O_DIRECT
@@ -57,6 +60,10 @@ class File : public RefCounted<File> {
   bool non_blocking() const { return flags() & kNonBlock; }
   const Path& path() const { return path_; }
   Inode* inode() const { return path_.inode(); }
+
+  // For who points to the file without a reference: told before it dies.
+  CloseWatchers close_watchers;
+  void last_reference_dropped() { close_watchers.file_closing(*this); }   // base/ref.h calls it
 
   // The shared file position. Calls that use it hold offset_lock.
   sync::Mutex offset_lock{"file offset"};
@@ -67,5 +74,11 @@ class File : public RefCounted<File> {
   std::atomic<uint32_t> flags_;
   Path path_;
 };
+
+// `file` as a T, or null. T has `static constexpr char kType` and a type() that returns its address.
+template <class T>
+T* file_cast(File& file) {
+  return file.type() == &T::kType ? static_cast<T*>(&file) : nullptr;
+}
 
 }  // namespace tine::file
