@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Physical frames. Each 4 KiB frame of RAM has a 32-byte Frame record; a record counts references to its frame.
-// Frames come from a buddy allocator through per-CPU caches. Sections of RAM are handed to the allocator when they are
-// first needed, so that boot time does not depend on the size of memory.
+// Frames come from a buddy allocator (buddy.h) through per-CPU caches. RAM is opened a block at a time when it is first
+// needed, so that boot time does not depend on the size of memory.
+// The record of a frame means something while the frame is allocated or pinned. Of a block of several frames, only the
+// first one's does.
 // Lock: frame allocator lock, a leaf lock.
 #pragma once
 
@@ -18,7 +20,7 @@ using machine::kPageSize;
 using machine::PhysAddr;
 
 enum class FrameUse : uint8_t {
-  Unusable,   // no RAM here, or not handed out yet
+  Unusable,   // no RAM here, or not handed out yet; must be 0
   Free,       // in the allocator
   Kernel,     // kernel memory: object caches, stacks
   Table,      // a node of a page tree
@@ -41,8 +43,15 @@ struct Frame {
 };
 static_assert(sizeof(Frame) == 32);
 
-Frame& frame_of(PhysAddr address);
-PhysAddr address_of(const Frame& frame);
+namespace detail {
+extern Frame* frame_records;  // indexed by frame number
+extern Frame* frame_of_zeros;
+}  // namespace detail
+
+inline Frame& frame_of(PhysAddr address) { return detail::frame_records[address >> machine::kPageShift]; }
+inline PhysAddr address_of(const Frame& frame) {
+  return static_cast<PhysAddr>(&frame - detail::frame_records) << machine::kPageShift;
+}
 template <class T = std::byte>
 T* contents_of(const Frame& frame) { return machine::physical_to_virtual<T>(address_of(frame)); }
 
@@ -53,7 +62,11 @@ Result<Frame*> allocate_frame(FrameUse use, Contents contents);
 
 // 2^order physically contiguous frames; the first one's record stands for all. Freed by free_block.
 Result<Frame*> allocate_block(FrameUse use, unsigned order, Contents contents);
-void free_block(Frame& first);
+void free_block(Frame& first);        // the caller's must be the only reference
+
+// The same, but never failed by the fault injector: for allocators built on this one, which ask the injector
+// themselves. Whether they need a new block depends on what ran before, and counting sites must not.
+Result<Frame*> allocate_block_uninjected(FrameUse use, unsigned order, Contents contents);
 
 inline void reference(Frame& frame) {
   if (frame.use != FrameUse::Pinned) frame.refs.fetch_add(1, std::memory_order_relaxed);
@@ -63,7 +76,7 @@ void release(Frame& frame);
 inline uint32_t reference_count(const Frame& frame) { return frame.refs.load(std::memory_order_acquire); }
 
 // A frame of zeros for read faults; Pinned, never written.
-Frame& zero_frame();
+inline Frame& zero_frame() { return *detail::frame_of_zeros; }
 
 // Makes the records of an address range outside the allocator (the initrd) usable as Pinned frames.
 void pin_range(PhysAddr start, PhysAddr end);
@@ -83,6 +96,7 @@ struct FrameCounts {
   uint64_t file;
 };
 FrameCounts count_frames();          // sums per-CPU counters; exact when nothing runs
-void drain_frame_caches();           // per-CPU caches back to the allocator, for the audit
+uint64_t count_free_frames();        // the same number as .free, found by walking the allocator's lists, for the audit
+void drain_frame_caches();           // this CPU's cache back to the allocator; see sched::on_every_cpu
 
 }  // namespace tine::mem
