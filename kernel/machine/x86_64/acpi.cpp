@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// A reader of four ACPI tables; no AML interpreter: the only thing wanted from the DSDT, the package \_S5_, is found by
+// its bytes. A machine without ACPI has one CPU and an I/O APIC at the usual place. Source: ACPI 6.5, chapter 5.
+#include "machine/x86_64/acpi.h"
+
+#include <algorithm>
+#include <cstring>
+#include <string_view>
+
+#include "base/log.h"
+#include "base/units.h"
+#include "machine/io.h"
+#include "machine/x86_64/boot_memory.h"
+#include "machine/x86_64/kernel_map.h"
+
+namespace tine::machine {
+
+namespace {
+
+constinit AcpiInfo info;
+
+constexpr size_t kHeaderSize = 36;
+
+// The bytes of a table, header included; reads outside give 0.
+class AcpiTable {
+ public:
+  AcpiTable() = default;
+  explicit AcpiTable(std::span<const uint8_t> bytes) : bytes_(bytes) {}
+
+  explicit operator bool() const { return !bytes_.empty(); }
+  size_t size() const { return bytes_.size(); }
+  template <class T>
+  T get(size_t offset) const {
+    T value = 0;
+    if (offset + sizeof(T) <= bytes_.size()) memcpy(&value, bytes_.data() + offset, sizeof(T));
+    return value;
+  }
+  std::string_view text(size_t offset, size_t size) const {
+    if (offset + size > bytes_.size()) return {};
+    return {reinterpret_cast<const char*>(bytes_.data() + offset), size};
+  }
+
+ private:
+  std::span<const uint8_t> bytes_;
+};
+
+AcpiTable table_at(PhysAddr address) {
+  if (address == 0 || address + kHeaderSize > physical_map_end()) return {};
+  const auto* bytes = physical_to_virtual<const uint8_t>(address);
+  uint32_t size;
+  memcpy(&size, bytes + 4, sizeof size);
+  if (size < kHeaderSize || address + size > physical_map_end()) return {};
+  return AcpiTable({bytes, size});
+}
+
+// The root pointer that the loader named, or else the one in the BIOS area.
+AcpiTable find_root_pointer() {
+  constexpr std::string_view kSignature = "RSD PTR ";
+  constexpr size_t kSize = 36;
+  const auto at = [](PhysAddr address) { return AcpiTable({physical_to_virtual<const uint8_t>(address), kSize}); };
+  if (const PhysAddr named = rsdp_address(); named != 0 && named + kSize <= physical_map_end()) return at(named);
+  for (PhysAddr address = 0xe0000; address < 0x100000; address += 16)
+    if (at(address).text(0, 8) == kSignature) return at(address);
+  return {};
+}
+
+AcpiTable find_table(std::string_view signature) {
+  const AcpiTable pointer = find_root_pointer();
+  if (!pointer) return {};
+  const bool wide = pointer.get<uint8_t>(15) >= 2 && pointer.get<uint64_t>(24) != 0;  // an XSDT
+  const AcpiTable root = table_at(wide ? pointer.get<uint64_t>(24) : pointer.get<uint32_t>(16));
+  const size_t entry_size = wide ? 8 : 4;
+  for (size_t offset = kHeaderSize; offset + entry_size <= root.size(); offset += entry_size) {
+    const AcpiTable table = table_at(wide ? root.get<uint64_t>(offset) : root.get<uint32_t>(offset));
+    if (table.text(0, 4) == signature) return table;
+  }
+  return {};
+}
+
+void add_cpu(uint32_t apic_id, uint32_t flags) {
+  constexpr uint32_t kEnabled = 1;
+  if ((flags & kEnabled) == 0) return;
+  if (info.cpu_count < kMaxCpus) info.apic_ids[info.cpu_count] = apic_id;
+  info.cpu_count++;
+}
+
+void read_override(const AcpiTable& madt, size_t offset) {
+  const uint8_t line = madt.get<uint8_t>(offset + 3);
+  const uint16_t flags = madt.get<uint16_t>(offset + 8);
+  if (line < 16)
+    info.isa[line] = {madt.get<uint32_t>(offset + 4), (flags & 3) == 3, (flags >> 2 & 3) == 3};
+}
+
+void read_madt(const AcpiTable& madt) {
+  enum : uint8_t { kLocalApic = 0, kIoApic = 1, kOverride = 2, kLocalApicAddress = 5, kLocalX2Apic = 9 };
+  info.local_apic = madt.get<uint32_t>(36);
+  for (size_t offset = 44; offset + 2 <= madt.size(); offset += std::max<size_t>(madt.get<uint8_t>(offset + 1), 2)) {
+    switch (madt.get<uint8_t>(offset)) {
+      case kLocalApic: add_cpu(madt.get<uint8_t>(offset + 3), madt.get<uint32_t>(offset + 4)); break;
+      case kLocalX2Apic: add_cpu(madt.get<uint32_t>(offset + 4), madt.get<uint32_t>(offset + 8)); break;
+      case kOverride: read_override(madt, offset); break;
+      case kLocalApicAddress: info.local_apic = madt.get<uint64_t>(offset + 4); break;
+      case kIoApic:  // the one that has the ISA lines
+        if (madt.get<uint32_t>(offset + 8) == 0) info.io_apic = madt.get<uint32_t>(offset + 4);
+        break;
+    }
+  }
+}
+
+AcpiRegister generic_address(const AcpiTable& table, size_t offset) {
+  const uint8_t space = table.get<uint8_t>(offset);
+  const PhysAddr address = table.get<uint64_t>(offset + 4);
+  const bool usable = space == 1 || (space == 0 && address < physical_map_end());
+  return {address != 0 && usable, space == 0, address};
+}
+
+// Name (_S5_, Package { SLP_TYPa, SLP_TYPb, ... }): 08 "_S5_" 12 length count, then integers as 0, 1 or 0A byte.
+void read_sleep_types(const AcpiTable& dsdt) {
+  for (size_t offset = kHeaderSize; offset + 16 <= dsdt.size(); offset++) {
+    if (dsdt.text(offset, 4) != "_S5_" || dsdt.get<uint8_t>(offset + 4) != 0x12) continue;
+    size_t at = offset + 5;
+    at += 1 + (dsdt.get<uint8_t>(at) >> 6);  // the length says in its top bits how many bytes follow
+    at += 1;                                 // the count
+    for (uint8_t& type : info.sleep_type) {
+      if (dsdt.get<uint8_t>(at) == 0x0a) at++;
+      type = dsdt.get<uint8_t>(at++);
+    }
+    info.can_sleep = true;
+    return;
+  }
+}
+
+void read_fadt(const AcpiTable& fadt) {
+  constexpr uint32_t kHasResetRegister = 1u << 10;
+  const uint32_t flags = fadt.get<uint32_t>(112);
+  info.power_control[0] = static_cast<uint16_t>(fadt.get<uint32_t>(64));
+  info.power_control[1] = static_cast<uint16_t>(fadt.get<uint32_t>(68));
+  info.power_timer_port = static_cast<uint16_t>(fadt.get<uint32_t>(76));
+  info.century_register = fadt.get<uint8_t>(108);
+  if (flags & kHasResetRegister) {
+    info.reset = generic_address(fadt, 116);
+    info.reset_value = fadt.get<uint8_t>(128);
+  }
+  info.sleep_control = generic_address(fadt, 244);
+  PhysAddr dsdt = fadt.get<uint64_t>(140);
+  if (dsdt == 0) dsdt = fadt.get<uint32_t>(40);
+  read_sleep_types(table_at(dsdt));
+}
+
+}  // namespace
+
+void read_acpi_tables() {
+  for (uint32_t line = 0; line < 16; line++) info.isa[line].line = line;
+  if (const AcpiTable madt = find_table("APIC")) read_madt(madt);
+  if (const AcpiTable fadt = find_table("FACP")) read_fadt(fadt);
+  if (info.cpu_count > kMaxCpus) {
+    log(LogLevel::Warning, "acpi: %u CPUs; only %u are used", info.cpu_count, kMaxCpus);
+    info.cpu_count = kMaxCpus;
+  }
+}
+
+const AcpiInfo& acpi_info() { return info; }
+
+void write_acpi_register(const AcpiRegister& where, uint8_t value) {
+  if (where.in_memory)
+    *physical_to_virtual<volatile uint8_t>(where.address) = value;
+  else
+    write_port8(static_cast<uint16_t>(where.address), value);
+}
+
+}  // namespace tine::machine

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// What the boot code knows about physical memory, and the pages it takes for itself before there is an allocator.
+#pragma once
+
+#include <span>
+
+#include "machine/boot.h"
+
+namespace tine::machine {
+
+// Reads the PVH start info into BootInfo; everything in it is copied, since later boot steps reuse memory.
+void read_start_info(PhysAddr start_info);
+
+PhysAddr rsdp_address();  // 0: the loader gave none
+
+// Whether firmware says that [start, end) holds some RAM, ACPI tables included: such memory is mapped cached.
+bool contains_ram(PhysAddr start, PhysAddr end);
+
+// Zeroed pages below 4 GiB that nobody gets back. Panics when there are none.
+PhysAddr take_boot_pages(size_t count);
+
+// A page below 1 MiB for the trampoline of secondary CPUs; never part of BootInfo::usable. 0: none.
+PhysAddr trampoline_page();
+
+}  // namespace tine::machine

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// CPU features: finding them, turning them on, and the entropy that the CPU has to offer.
+#include "machine/x86_64/cpu_features.h"
+
+#include <span>
+
+#include "machine/cpu.h"
+#include "machine/x86_64/registers.h"
+
+namespace tine::machine {
+
+namespace {
+
+constinit CpuFeatures features = {};
+
+// One place in the text that the assembler filled with a three-byte no-operation (assembly.h).
+struct SmapSite {
+  uint8_t* text;
+  uint64_t opcode;
+};
+extern "C" const SmapSite smap_sites_start[], smap_sites_end[];
+
+constexpr bool bit(uint32_t word, unsigned n) { return (word >> n) & 1; }
+
+// The state that programs may use: x87, SSE, AVX, and AVX-512 when all of its parts are there.
+uint64_t usable_components(uint64_t supported) {
+  constexpr uint64_t kX87Sse = 3, kAvx = 4, kAvx512 = 0xe0;
+  uint64_t components = kX87Sse;
+  if (supported & kAvx) {
+    components |= kAvx;
+    if ((supported & kAvx512) == kAvx512) components |= kAvx512;
+  }
+  return components;
+}
+
+}  // namespace
+
+CpuidLeaf cpuid(uint32_t leaf, uint32_t subleaf) {
+  const auto raw = [](uint32_t a, uint32_t c) {
+    CpuidLeaf result;
+    asm volatile("cpuid" : "=a"(result.eax), "=b"(result.ebx), "=c"(result.ecx), "=d"(result.edx) : "a"(a), "c"(c));
+    return result;
+  };
+  const uint32_t highest = raw(leaf & 0xffff0000, 0).eax;
+  return leaf <= highest && (highest & 0xffff0000) == (leaf & 0xffff0000) ? raw(leaf, subleaf) : CpuidLeaf{};
+}
+
+void find_cpu_features() {
+  const CpuidLeaf basic = cpuid(1), structured = cpuid(7), extended = cpuid(0x80000001);
+  features = {
+      .global_pages = bit(basic.edx, 13),
+      .gigabyte_pages = bit(extended.edx, 26),
+      .smep = bit(structured.ebx, 7),
+      .smap = bit(structured.ebx, 20),
+      .umip = bit(structured.ecx, 2),
+      .xsave = bit(basic.ecx, 26),
+      .xsaveopt = bit(cpuid(0xd, 1).eax, 0),
+      .x2apic = bit(basic.ecx, 21),
+      .tsc_deadline = bit(basic.ecx, 24),
+      .rdrand = bit(basic.ecx, 30),
+      .rdseed = bit(structured.ebx, 18),
+      .xsave_components = 0,
+  };
+  if (features.xsave) features.xsave_components = usable_components(cpuid(0xd).eax);
+}
+
+const CpuFeatures& cpu_features() { return features; }
+
+void enable_cpu_features() {
+  write_cr0((read_cr0() & ~(kCr0Emulation | kCr0TaskSwitched)) | kCr0MonitorCoprocessor | kCr0NumericError |
+            kCr0WriteProtect | kCr0AlignmentMask);
+  uint64_t cr4 = read_cr4() | kCr4FxSave | kCr4SimdExceptions;
+  if (features.global_pages) cr4 |= kCr4GlobalPages;
+  if (features.smep) cr4 |= kCr4Smep;
+  if (features.smap) cr4 |= kCr4Smap;
+  if (features.umip) cr4 |= kCr4Umip;
+  if (features.xsave) cr4 |= kCr4XSave;
+  write_cr4(cr4);
+  if (features.xsave)
+    asm volatile("xsetbv" ::"c"(0), "a"(static_cast<uint32_t>(features.xsave_components)),
+                 "d"(static_cast<uint32_t>(features.xsave_components >> 32)));
+}
+
+void patch_smap_sites() {
+  if (!features.smap) return;
+  for (const SmapSite& site : std::span(smap_sites_start, smap_sites_end)) {
+    site.text[0] = 0x0f;
+    site.text[1] = 0x01;
+    site.text[2] = static_cast<uint8_t>(site.opcode);
+  }
+}
+
+uint64_t cycle_counter() { return read_tsc(); }
+
+uint64_t hardware_random() {
+  constexpr unsigned kTries = 16;  // either instruction may fail for a while
+  uint64_t value = 0;
+  bool valid = false;
+  for (unsigned i = 0; i < kTries && !valid && features.rdseed; i++)
+    asm volatile("rdseed %0" : "=r"(value), "=@ccc"(valid));
+  for (unsigned i = 0; i < kTries && !valid && features.rdrand; i++)
+    asm volatile("rdrand %0" : "=r"(value), "=@ccc"(valid));
+  return value ^ (read_tsc() * 0x9e3779b97f4a7c15);
+}
+
+}  // namespace tine::machine
