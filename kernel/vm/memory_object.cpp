@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "vm/memory_object.h"
+
+namespace tine::vm {
+
+std::string_view MemoryObject::path(std::span<char>) const { return {}; }
+
+Result<mem::Frame*> AnonymousObject::page(uint64_t index, Access) {
+  sync::MutexGuard guard(lock_);
+  if (index >= pages_) return Error(Errno::Fault);
+  mem::Frame* page = TRY(store_.get_writable(index));
+  mem::reference(*page);
+  return page;
+}
+
+mem::Frame* AnonymousObject::resident_page(uint64_t index) {
+  sync::MutexGuard guard(lock_);
+  mem::Frame* page = store_.get(index);
+  if (page != nullptr) mem::reference(*page);
+  return page;
+}
+
+uint64_t AnonymousObject::size() const {
+  sync::MutexGuard guard(lock_);
+  return pages_ * mem::kPageSize;
+}
+
+std::string_view AnonymousObject::path(std::span<char>) const { return "/dev/zero (deleted)"; }
+
+Result<> AnonymousObject::adopt(uint64_t index, mem::Frame& page) {
+  sync::MutexGuard guard(lock_);
+  return store_.put(index, page);
+}
+
+void AnonymousObject::grow_to(uint64_t pages) {
+  sync::MutexGuard guard(lock_);
+  if (pages > pages_) pages_ = pages;
+}
+
+}  // namespace tine::vm

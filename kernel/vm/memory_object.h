@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// MemoryObject: what can be mapped: anonymous shared memory here, files in file/. It hands out pages by number; who maps
+// one privately copies it before writing. Pages never leave memory: there is no backing store behind an object.
+// Lock: each object has its own, taken after the address space's.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+#include "base/ref.h"
+#include "base/result.h"
+#include "machine/upcalls.h"
+#include "mem/frame.h"
+#include "mem/object_cache.h"
+#include "sync/mutex.h"
+#include "vm/page_store.h"
+
+namespace tine::vm {
+
+using Access = machine::upcalls::Access;
+
+class MemoryObject : public RefCounted<MemoryObject> {
+ public:
+  virtual ~MemoryObject() = default;
+
+  // The page with number `index`, with a reference for the caller; holes are filled. For Access::Write the page is the
+  // object's own (never a Pinned one), so that a shared mapping may write it. Errors: Fault past the end (SIGBUS),
+  // NoMem, NoSpc. May sleep.
+  virtual Result<mem::Frame*> page(uint64_t index, Access access) = 0;
+
+  // The page if it is there, with a reference for the caller; else null. Allocates nothing. For fault-around, mincore.
+  virtual mem::Frame* resident_page(uint64_t index) = 0;
+
+  virtual uint64_t size() const = 0;  // bytes
+
+  // What /proc/PID/maps shows. device and inode are 0 for memory without a name in a file system.
+  struct Identity {
+    uint64_t device = 0;
+    uint64_t inode = 0;
+  };
+  virtual Identity identity() const { return {}; }
+  virtual std::string_view path(std::span<char> buffer) const;  // empty when it has none
+
+  // A mapping that can write the file through kShared comes (+1) or goes (-1): for F_SEAL_WRITE.
+  virtual void writable_mapping_changed(int) {}
+};
+
+// Memory of MAP_SHARED | MAP_ANONYMOUS mappings, and of whoever else shares memory without a file.
+class AnonymousObject final : public MemoryObject, public mem::FromCache<AnonymousObject> {
+ public:
+  using mem::FromCache<AnonymousObject>::operator new;
+  using mem::FromCache<AnonymousObject>::operator delete;
+
+  explicit AnonymousObject(uint64_t pages) : pages_(pages) {}
+  ~AnonymousObject() override = default;
+
+  Result<mem::Frame*> page(uint64_t index, Access access) override;
+  mem::Frame* resident_page(uint64_t index) override;
+  uint64_t size() const override;
+  std::string_view path(std::span<char> buffer) const override;
+
+  // Makes `page` the one with number `index`, where there is none; takes over the caller's reference, also on failure.
+  Result<> adopt(uint64_t index, mem::Frame& page);
+  // mremap: a shared mapping may grow beyond what it was made with.
+  void grow_to(uint64_t pages);
+
+ private:
+  mutable sync::Mutex lock_{"anonymous object"};
+  PageStore store_ GUARDED_BY(lock_);
+  uint64_t pages_ GUARDED_BY(lock_);
+};
+
+}  // namespace tine::vm
