@@ -10,6 +10,7 @@
 #include "base/ref.h"
 #include "base/result.h"
 #include "file/close_watch.h"
+#include "file/close_watch.h"
 #include "file/io_buffer.h"
 #include "file/path.h"
 #include "file/poll.h"
@@ -34,22 +35,32 @@ class File : public RefCounted<File> {
   // `path`: where it was opened; empty for pipes, sockets and the like.
   File(uint32_t flags, Path path);
   virtual ~File();
-  // Subclasses derive from mem::FromCache too and forward their operator delete, so that `delete file` finds the cache.
+  // Subclasses derive from mem::FromCache too, so that `delete file` finds the cache.
+
+  // The shared file position. Calls that use it hold offset_lock.
+  sync::Mutex offset_lock{"file offset"};
+  uint64_t offset GUARDED_BY(offset_lock) = 0;
 
   // Reads or writes at `*offset` and advances it. For files that cannot seek, `offset` is null. Short counts as in
   // read(2). Errors: Again when non-blocking and not ready, RestartSys on a signal, Pipe, Fault, ...
   virtual Result<size_t> read(IoBuffer& into, uint64_t* offset);
   virtual Result<size_t> write(IoBuffer& from, uint64_t* offset);
   virtual bool seekable() const { return false; }
-  virtual Result<uint64_t> seek(int64_t offset, int whence);
+  // The position that lseek(2) asks for; the caller holds offset_lock and sets it. Default: Spipe.
+  virtual Result<uint64_t> seek(int64_t offset, int whence) REQUIRES(offset_lock);
   virtual PollEvents poll(Poller* poller);                       // default: always readable and writable
   virtual Result<uint64_t> control(uint32_t command, uint64_t argument);  // ioctl(2); default NotTty
   virtual Result<> truncate(uint64_t size);
+  virtual Result<> allocate(uint32_t mode, uint64_t offset, uint64_t length);   // fallocate(2); default NoDev
   virtual Result<> read_directory(DirectorySink& sink);          // from the current offset; default NotDir
   virtual Result<Ref<vm::MemoryObject>> memory_object();         // for mmap; default NoDev
   virtual Result<> stat(Stat& stat);
   virtual const char* kind() const { return "file"; }            // "pipe", "socket", ... as in /proc/PID/fd links
   virtual void status_flags_changed() {}
+  // Opens anew what this open file shows, as opening /proc/PID/fd/N does. Default: Nxio (sockets and the like).
+  virtual Result<Ref<File>> reopen(uint32_t flags);
+  // Of what a poller asks for, what is ready now.
+  PollEvents ready(PollEvents wanted) { return poll(nullptr) & (wanted | kPollErr | kPollHup); }
   // Which class it is, for file_cast: the address of the class's kType; null: none that anybody asks for.
   virtual const void* type() const { return nullptr; }
 
@@ -65,11 +76,6 @@ class File : public RefCounted<File> {
   CloseWatchers close_watchers;
   void last_reference_dropped() { close_watchers.file_closing(*this); }   // base/ref.h calls it
 
-  // The shared file position. Calls that use it hold offset_lock.
-  sync::Mutex offset_lock{"file offset"};
-  uint64_t offset GUARDED_BY(offset_lock) = 0;
-
-  // Signal-driven I/O and flock(2) state live in side tables keyed by the file: file/locks.h.
  private:
   std::atomic<uint32_t> flags_;
   Path path_;
