@@ -5,6 +5,7 @@
 
 #include <boost/intrusive/list.hpp>
 #include <cstdint>
+#include <memory>
 
 #include "base/ref.h"
 #include "base/result.h"
@@ -77,7 +78,10 @@ static_assert(sizeof(SignalInfo) == 128);
 // A queued signal with its information.
 struct QueuedSignal : boost::intrusive::list_base_hook<>, mem::FromCache<QueuedSignal> {
   SignalInfo info;
-  Ref<identity::UserRecord> user;   // the receiver's, whose RLIMIT_SIGPENDING it counts against
+  Ref<identity::UserRecord> user;   // real-time signals: the receiver's, whose RLIMIT_SIGPENDING it counts against
+  ~QueuedSignal() {
+    if (user != nullptr) user->queued_signals.fetch_sub(1, std::memory_order_relaxed);
+  }
 };
 
 // Pending signals: one of each standard signal, real-time ones queued in order.
@@ -88,7 +92,7 @@ class PendingSignals {
   SignalSet set() const { return set_; }
   // Takes `entry` (or null when it could not be allocated: then only the number is remembered). A standard signal that
   // is already pending is dropped.
-  void add(int signal, QueuedSignal* entry);
+  void add(int signal, std::unique_ptr<QueuedSignal> entry);
   // Takes out the next signal of `wanted`: synchronous faults first, then by number. False: none.
   bool take(SignalSet wanted, SignalInfo& info);
   void discard(SignalSet signals);
@@ -111,18 +115,30 @@ struct SignalAction {
   SignalSet mask;
 };
 
-// The actions of a process; shared by CLONE_SIGHAND and RFSIGSHARE, copied by other forks (seed rows R6, C15).
+// What sigaction(2) stored, shared by forks until one of them changes it. Written only while one SignalActions has it.
+struct ActionTable : RefCounted<ActionTable>, mem::FromCache<ActionTable> {
+  SignalAction actions[kSignalCount];
+};
+
+// The actions of a process; one object shared by CLONE_SIGHAND and RFSIGSHARE, cloned by other forks (seed rows R6,
+// C15). The two sets say what is caught and what is ignored, and overrule the table, so that going back to the default
+// (SA_RESETHAND, a fault that is blocked, exec) needs no memory and cannot fail.
 class SignalActions : public RefCounted<SignalActions>, public mem::FromCache<SignalActions> {
  public:
-  Result<Ref<SignalActions>> clone() const;
+  Result<Ref<SignalActions>> clone() const;                                    // constant time
   SignalAction get(int signal) const;
-  SignalAction exchange(int signal, const SignalAction& action);
+  Result<SignalAction> exchange(int signal, const SignalAction& action);       // the old one; NoMem
+  void reset(int signal);                                                      // to the default
   bool ignores(int signal) const;          // SIG_IGN, or default where the default is to ignore
-  void reset_for_exec();                   // handlers to default, ignored ones stay
+  bool is_default(int signal) const;
+  void reset_to_default();                 // what is caught; ignored ones stay (exec, CLONE_CLEAR_SIGHAND)
+  SignalSet caught() const;
+  SignalSet ignored() const;
 
  private:
   mutable sync::Spinlock lock_{"signal actions"};
-  SignalAction actions_[kSignalCount] GUARDED_BY(lock_);
+  SignalSet caught_ GUARDED_BY(lock_), ignored_ GUARDED_BY(lock_);
+  Ref<ActionTable> table_ GUARDED_BY(lock_);   // null: all default, no flags
 };
 
 struct AlternateStack {
@@ -170,8 +186,8 @@ SignalSet pending_signals(const Thread& thread);               // the thread's a
 // sigaction(2): `action` null only asks. Pending signals that become ignored are discarded.
 Result<SignalAction> set_signal_action(Process& process, int signal, const SignalAction* action);
 
-// A thread that will take no more signals passes those of its process that it was woken for to another thread, and
-// no longer holds up a stop of the process. Process::lock not held; `leaving` is marked exiting.
+// Called first by a thread that ends: those signals of its process that it was woken for go to another thread, and it
+// no longer holds up a stop of the process. Marks it as exiting. Process::lock not held.
 void leave_signals(Thread& leaving);
 
 }  // namespace tine::process

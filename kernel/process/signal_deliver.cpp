@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Taking signals: the whole of what a thread does about them on its way back to user mode. One signal after the other
+// is taken and acted on; when none is left, a system call that a signal interrupted is made again or ends with EINTR.
+// Source: signal(7), POSIX 2.4.3. Lock: Process::lock while choosing; none while acting.
+#include "process/exit.h"
+#include "process/process.h"
+#include "process/signal.h"
+#include "process/signal_frame.h"
+#include "process/signal_stop.h"
+#include "process/timers.h"
+
+namespace tine::process {
+
+namespace {
+
+inline constexpr uint64_t kRestartSyscallNumber = 219;
+
+// What the interrupted system call of `frame` asks for; nothing when it was not interrupted.
+Errno wanted_restart(const machine::TrapFrame& frame) {
+  if (!frame.in_system_call()) return Errno{};
+  const auto error = static_cast<Errno>(-static_cast<int64_t>(frame.return_value()));
+  switch (error) {
+    case Errno::RestartSys: case Errno::RestartAlways: case Errno::RestartNoHandler: case Errno::RestartBlock:
+      return error;
+    default:
+      return Errno{};
+  }
+}
+
+void settle_interrupted_call(machine::TrapFrame& frame, const SignalAction& handler) {
+  const Errno wanted = wanted_restart(frame);
+  if (wanted == Errno{}) return;
+  if (wanted == Errno::RestartAlways || (wanted == Errno::RestartSys && handler.flags & SignalAction::kRestart))
+    frame.restart_system_call();
+  else
+    frame.set_return_value(static_cast<uint64_t>(-static_cast<int64_t>(Errno::Intr)));
+}
+
+void settle_interrupted_call_without_handler(machine::TrapFrame& frame) {
+  const Errno wanted = wanted_restart(frame);
+  if (wanted == Errno{}) return;
+  if (wanted == Errno::RestartBlock)
+    frame.restart_system_call_as(kRestartSyscallNumber);
+  else
+    frame.restart_system_call();
+  frame.set_not_in_system_call();
+}
+
+enum class Step : uint8_t { Nothing, Exit, Stop, Continued, Signal };
+
+Step next_step(Thread& thread, SignalInfo& info) {
+  Process& process = thread.process();
+  sync::SpinGuard guard(process.lock);
+  thread.clear_work(sched::kWorkSignal);  // whoever has news after this sets it again
+  if (thread.exiting) return Step::Exit;
+  const bool killed = process.pending.set().has(kSigKill) || thread.pending.set().has(kSigKill);
+  if (process.stop_state != StopState::Running && !killed) return Step::Stop;
+  if (process.continue_unannounced) return Step::Continued;
+  if (killed) {
+    info = kernel_signal(kSigKill);
+    return Step::Signal;
+  }
+  const SignalSet wanted = ~thread.mask;
+  if (!thread.pending.take(wanted, info) && !process.pending.take(wanted, info)) return Step::Nothing;
+  if (kStopSignals.has(info.signal)) process.stop_taken = true;
+  ++process.usage.signals;
+  return Step::Signal;
+}
+
+// A POSIX timer's signal tells how often the timer expired while it waited to be taken.
+void note_taken(Process& process, const SignalInfo& info) {
+  if (info.code == kFromTimer) note_timer_signal_taken(process, info.timer.timer_id, info.timer.overrun);
+}
+
+[[noreturn]] void die(Thread& thread, int signal) { exit_process(thread, signal_status(signal, /*core=*/false)); }
+
+void act_by_default(Thread& thread, const SignalInfo& info) {
+  Process& process = thread.process();
+  const int signal = info.signal;
+  // Init dies of nothing but its own faults.
+  const bool is_fault = kSynchronousSignals.has(signal) && info.code > 0;
+  if (process.pid() == 1 && !is_fault) return;
+  switch (default_action(signal)) {
+    case DefaultAction::Ignore:
+    case DefaultAction::Continue:
+      return;
+    case DefaultAction::Stop:
+      if (may_stop(process, signal)) begin_stop(process, signal);
+      return;
+    case DefaultAction::Terminate:
+    case DefaultAction::Core:
+      die(thread, signal);
+  }
+}
+
+void act(Thread& thread, const SignalInfo& info) {
+  Process& process = thread.process();
+  const int signal = info.signal;
+  note_taken(process, info);
+  const Ref<SignalActions> actions = process.actions();
+  const SignalAction action = kUnblockable.has(signal) ? SignalAction() : actions->get(signal);
+  if (action.handler == SignalAction::kIgnore) return;
+  if (action.handler == SignalAction::kDefault) return act_by_default(thread, info);
+
+  settle_interrupted_call(thread.frame(), action);
+  if (action.flags & SignalAction::kResetHand) actions->reset(signal);
+  if (enter_handler(thread, info, action)) return;
+  // No stack to run the handler on. If that was the handler for this very problem, nothing can help the process.
+  if (signal == kSigSegv) actions->reset(kSigSegv);
+  force_signal(thread, kernel_signal(kSigSegv));
+}
+
+}  // namespace
+
+void handle_signals(Thread& thread) {
+  Process& process = thread.process();
+  while (true) {
+    SignalInfo info;
+    switch (next_step(thread, info)) {
+      case Step::Exit:
+        exit_thread(thread, process.exit_status);
+      case Step::Stop:
+        rest_while_stopped(thread);
+        break;
+      case Step::Continued:
+        announce_continue(process);
+        break;
+      case Step::Signal:
+        act(thread, info);
+        break;
+      case Step::Nothing:
+        settle_interrupted_call_without_handler(thread.frame());
+        if (!thread.restore_saved_mask) return;
+        end_temporary_mask(thread, /*interrupted=*/false);  // which may unblock more
+        break;
+    }
+  }
+}
+
+bool take_signal(Thread& thread, SignalSet wanted, SignalInfo& info) {
+  Process& process = thread.process();
+  {
+    sync::SpinGuard guard(process.lock);
+    if (!thread.pending.take(wanted, info) && !process.pending.take(wanted, info)) return false;
+  }
+  note_taken(process, info);
+  return true;
+}
+
+SignalSet pending_signals(const Thread& thread) {
+  const Process& process = thread.process();
+  sync::SpinGuard guard(process.lock);
+  return thread.pending.set() | process.pending.set();
+}
+
+}  // namespace tine::process

@@ -1,0 +1,260 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Sending signals: who may, where the signal waits, which thread is told. Works from interrupts and with tree_lock
+// held; what needs to sleep or to look at the tree (stops, telling the parent) is left to the receiver, in
+// signal_deliver.cpp. Source: kill(2), signal(7), POSIX 2.4. Seed rows R14, A3, V2. Lock: Process::lock of the receiver.
+#include "process/life_announce.h"
+#include "process/process.h"
+#include "process/signal.h"
+#include "process/signal_stop.h"
+
+namespace tine::process {
+
+namespace {
+
+enum class Shortage : uint8_t { SendBareNumber, Fail };
+
+// Does `thread` take `signal` itself, now or by sigtimedwait? (P)
+bool takes(const Thread& thread, int signal) {
+  return !thread.exiting && (!thread.mask.has(signal) || thread.waiting_for.has(signal));
+}
+
+// Shall the signal vanish at once? A blocked one is kept even if ignored: the program may be about to catch it. Init is
+// not hurt by what it does not catch. (P)
+bool is_dropped(const Process& process, const Thread* target, const SignalActions& actions, int signal) {
+  if (process.has(kTraced)) return false;
+  const bool unwanted = actions.ignores(signal) || (process.pid() == 1 && actions.is_default(signal));
+  if (!unwanted) return false;
+  if (target != nullptr) return !target->mask.has(signal);
+  for (const Thread& thread : process.threads)
+    if (thread.mask.has(signal)) return false;
+  return true;
+}
+
+// The main thread if it takes the signal, else any that does; null: all block it. (P)
+Thread* choose_thread(Process& process, int signal) {
+  if (process.first_thread != nullptr && takes(*process.first_thread, signal)) return process.first_thread.get();
+  for (Thread& thread : process.threads)
+    if (takes(thread, signal)) return &thread;
+  return nullptr;
+}
+
+// (P)
+void tell(Thread& thread) {
+  thread.request_work(sched::kWorkSignal);
+  sched::interrupt(thread);
+}
+
+void tell_somebody(Process& process, Thread* target, int signal) {
+  if (signal == kSigKill) {  // whichever thread comes first ends the process
+    for (Thread& thread : process.threads) tell(thread);
+    return;
+  }
+  Thread* chosen = target != nullptr ? target : choose_thread(process, signal);
+  if (chosen != nullptr && !chosen->mask.has(signal)) tell(*chosen);
+  // sigtimedwait and the readers and pollers of signalfd.
+  if (target != nullptr) {
+    target->signal_wait.wake_all();
+  } else {
+    for (Thread& thread : process.threads)
+      if (thread.signal_wait.has_waiters()) thread.signal_wait.wake_all();
+  }
+}
+
+// Room for the signal's information; null when there is none and the bare number will do. Real-time signals, of which
+// any number can be pending, count against the receiver's limit.
+Result<std::unique_ptr<QueuedSignal>> make_entry(const Process& process, const SignalInfo& info, Shortage shortage) {
+  if (info.signal == kSigKill) return nullptr;
+  std::unique_ptr<QueuedSignal> entry(new (std::nothrow) QueuedSignal());
+  if (entry == nullptr) return shortage == Shortage::Fail ? Error(Errno::Again) : Result<std::unique_ptr<QueuedSignal>>();
+  entry->info = info;
+  if (!is_realtime(info.signal)) return entry;
+
+  const Ref<identity::UserRecord> user = process.credentials()->user;
+  const uint64_t limit = process.limit(Resource::PendingSignals);
+  if (user->queued_signals.fetch_add(1, std::memory_order_relaxed) >= limit && info.code != kFromTimer) {
+    user->queued_signals.fetch_sub(1, std::memory_order_relaxed);
+    return shortage == Shortage::Fail ? Error(Errno::Again) : Result<std::unique_ptr<QueuedSignal>>();
+  }
+  entry->user = user;
+  return entry;
+}
+
+// `target` null: to the process.
+Result<> send(Process& process, Thread* target, const SignalInfo& info, Shortage shortage) {
+  const int signal = info.signal;
+  if (process.has(kSystem) || (target != nullptr && target->is_system)) return {};  // R14
+  if (process.life.load(std::memory_order_acquire) != LifeState::Alive) return {};
+  const Ref<SignalActions> actions = process.actions();
+  if (actions == nullptr) return {};
+
+  // Most signals that nobody wants (SIGCHLD, above all) go no further.
+  const bool may_be_dropped = actions->ignores(signal);
+  std::unique_ptr<QueuedSignal> entry;
+  if (!may_be_dropped) entry = TRY(make_entry(process, info, shortage));
+
+  sync::SpinGuard guard(process.lock);
+  if (process.threads.empty() || (target != nullptr && target->exiting)) return {};
+  announce_signal(process, signal);
+  if (!(process.pid() == 1 && actions->is_default(signal))) obey_job_control(process, signal);
+  if (is_dropped(process, target, *actions, signal)) return {};
+  // Ignored but blocked: rare, and the memory comes from a cache that never sleeps.
+  if (may_be_dropped && signal != kSigKill) {
+    entry.reset(new (std::nothrow) QueuedSignal());
+    if (entry != nullptr) entry->info = info;
+  }
+
+  PendingSignals& pending = target != nullptr ? target->pending : process.pending;
+  if (info.code == kFromTimer) {
+    if (QueuedSignal* earlier = pending.find_timer(info.timer.timer_id)) {
+      earlier->info.timer.overrun += info.timer.overrun + 1;
+      return {};
+    }
+  }
+  pending.add(signal, std::move(entry));
+  tell_somebody(process, target, signal);
+  return {};
+}
+
+}  // namespace
+
+void send_signal(Process& process, const SignalInfo& info) {
+  (void)send(process, nullptr, info, Shortage::SendBareNumber);
+}
+
+void send_signal_to_thread(Thread& thread, const SignalInfo& info) {
+  (void)send(thread.process(), &thread, info, Shortage::SendBareNumber);
+}
+
+Result<> queue_signal(Process& process, const SignalInfo& info) {
+  return send(process, nullptr, info, is_realtime(info.signal) ? Shortage::Fail : Shortage::SendBareNumber);
+}
+
+Result<> queue_signal_to_thread(Thread& thread, const SignalInfo& info) {
+  return send(thread.process(), &thread, info, is_realtime(info.signal) ? Shortage::Fail : Shortage::SendBareNumber);
+}
+
+void force_signal(Thread& thread, const SignalInfo& info) {
+  const int signal = info.signal;
+  Process& process = thread.process();
+  const Ref<SignalActions> actions = process.actions();
+  std::unique_ptr<QueuedSignal> entry(new (std::nothrow) QueuedSignal());
+  if (entry != nullptr) entry->info = info;
+
+  sync::SpinGuard guard(process.lock);
+  if (thread.mask.has(signal) || actions->ignores(signal)) {
+    actions->reset(signal);
+    thread.mask.remove(signal);
+  }
+  announce_signal(process, signal);
+  thread.pending.discard(SignalSet::of(signal));  // the fault is what counts, not an earlier kill(2)
+  thread.pending.add(signal, std::move(entry));
+  thread.request_work(sched::kWorkSignal);
+}
+
+SignalInfo kernel_signal(int signal) {
+  SignalInfo info;
+  info.signal = signal;
+  info.code = kFromKernel;
+  return info;
+}
+
+SignalInfo user_signal(int signal, const Process& sender) {
+  SignalInfo info;
+  info.signal = signal;
+  info.code = kFromUser;
+  info.sender.pid = sender.pid();
+  info.sender.uid = sender.credentials()->ruid;
+  return info;
+}
+
+Result<> check_may_signal(const Process& sender, const Process& target, int signal) {
+  if (&sender == &target) return {};
+  const identity::CredentialsRef from = sender.credentials();
+  const identity::CredentialsRef to = target.credentials();
+  if (from->euid == to->suid || from->euid == to->ruid || from->ruid == to->suid || from->ruid == to->ruid ||
+      from->capable(identity::Capability::Kill))
+    return {};
+  if (signal == kSigCont && sender.group != nullptr && target.group != nullptr &&
+      sender.group->session == target.group->session)
+    return {};
+  return Error(Errno::Perm);
+}
+
+void leave_signals(Thread& leaving) {
+  Process& process = leaving.process();
+  bool stopped = false;
+  {
+    sync::SpinGuard guard(process.lock);
+    leaving.exiting = true;
+    SignalSet orphaned = process.pending.set() & ~leaving.mask;
+    for (; !orphaned.empty(); orphaned.remove(orphaned.first()))
+      if (Thread* heir = choose_thread(process, orphaned.first())) tell(*heir);
+    stopped = complete_stop(process);
+  }
+  if (stopped) announce_stop(process);
+}
+
+// --- Masks: what a thread no longer takes, another one must be told of. ---
+
+namespace {
+
+// (P)
+void change_mask(Thread& thread, SignalSet mask) {
+  Process& process = thread.process();
+  mask = mask & ~kUnblockable;
+  SignalSet handed_over = process.pending.set() & mask & ~thread.mask;
+  thread.mask = mask;
+  for (; !handed_over.empty(); handed_over.remove(handed_over.first()))
+    if (Thread* heir = choose_thread(process, handed_over.first())) tell(*heir);
+}
+
+// (P)
+bool has_work(const Thread& thread) {
+  const Process& process = thread.process();
+  return thread.exiting || process.stop_state != StopState::Running || process.continue_unannounced ||
+         !((thread.pending.set() | process.pending.set()) & ~thread.mask).empty();
+}
+
+// (P)
+void update_work(Thread& thread) {
+  if (has_work(thread))
+    thread.request_work(sched::kWorkSignal);
+  else
+    thread.clear_work(sched::kWorkSignal);
+}
+
+}  // namespace
+
+bool has_deliverable_signal(const Thread& thread) {
+  sync::SpinGuard guard(thread.process().lock);
+  return has_work(thread);
+}
+
+void update_signal_work(Thread& thread) {
+  sync::SpinGuard guard(thread.process().lock);
+  update_work(thread);
+}
+
+void set_signal_mask(Thread& thread, SignalSet mask) {
+  sync::SpinGuard guard(thread.process().lock);
+  change_mask(thread, mask);
+  update_work(thread);
+}
+
+void set_temporary_mask(Thread& thread, SignalSet mask) {
+  sync::SpinGuard guard(thread.process().lock);
+  thread.saved_mask = thread.mask;
+  thread.restore_saved_mask = true;
+  change_mask(thread, mask);
+  update_work(thread);
+}
+
+void end_temporary_mask(Thread& thread, bool interrupted) {
+  if (interrupted || !thread.restore_saved_mask) return;
+  sync::SpinGuard guard(thread.process().lock);
+  thread.restore_saved_mask = false;
+  change_mask(thread, thread.saved_mask);
+  update_work(thread);
+}
+
+}  // namespace tine::process
