@@ -116,7 +116,7 @@ AcpiRegister generic_address(const AcpiTable& table, size_t offset) {
 
 // Name (_S5_, Package { SLP_TYPa, SLP_TYPb, ... }): 08 "_S5_" 12 length count, then integers as 0, 1 or 0A byte.
 void read_sleep_types(const AcpiTable& dsdt) {
-  for (size_t offset = kHeaderSize; offset + 16 <= dsdt.size(); offset++) {
+  for (size_t offset = kHeaderSize; offset + 4 <= dsdt.size(); offset++) {
     if (dsdt.text(offset, 4) != "_S5_" || dsdt.get<uint8_t>(offset + 4) != 0x12) continue;
     size_t at = offset + 5;
     at += 1 + (dsdt.get<uint8_t>(at) >> 6);  // the length says in its top bits how many bytes follow

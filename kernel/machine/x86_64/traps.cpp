@@ -106,7 +106,8 @@ void handle_page_fault(TrapFrame& frame) {
   const Fixup* fixup = find_fixup(frame.rip);
   if (fixup == nullptr) {
     const char* verb = access == Access::Execute ? "executes" : access == Access::Write ? "writes" : "reads";
-    panic_at(frame, "the kernel %s %s address %#lx", verb, user_address ? "user" : "unmapped", address);
+    panic_at(frame, "the kernel %s %s address %#lx", verb,
+             user_address ? "user" : protection ? "protected" : "unmapped", address);
   }
   if (user_address) {
     if (this_cpu().spin_depth != 0) panic_at(frame, "user memory access with a spinlock held, address %#lx", address);
