@@ -7,7 +7,9 @@ extern "C" void __cxa_pure_virtual() { tine::panic("pure virtual function called
 namespace std {
 
 // libstdc++'s headers call these where a hosted program would throw.
-[[noreturn]] void __throw_out_of_range_fmt(const char* format, ...) { tine::panic("out of range: %s", format); }
+[[noreturn]] void __throw_out_of_range_fmt(const char* format, ...) {
+  tine::panic("out of range: %s", format);
+}
 [[noreturn]] void __throw_length_error(const char* what) { tine::panic("length error: %s", what); }
 [[noreturn]] void __throw_logic_error(const char* what) { tine::panic("logic error: %s", what); }
 [[noreturn]] void __throw_bad_optional_access() { tine::panic("empty optional accessed"); }

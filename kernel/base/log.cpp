@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The kernel's message ring. A record is the text "<level>[seconds.micros] message\n", as syslog(2) shows it; the console
-// gets it without the level. Everything below is guarded by the environment's lock.
+// The kernel's message ring. A record is the text "<level>[seconds.micros] message\n", as syslog(2) shows it;
+// the console gets it without the level. Everything below is guarded by the environment's lock.
 #include "base/log.h"
 
 #include <algorithm>
@@ -38,11 +38,13 @@ void append(std::string_view text) {
 }
 
 // Formats one record; always ends in a newline, whatever the message ended in and however long it is.
-std::string_view format_record(std::span<char> buffer, LogLevel level, const char* message, va_list arguments) {
+std::string_view format_record(std::span<char> buffer, LogLevel level, const char* message,
+                               va_list arguments) {
   const Nanoseconds now = environment.now();
   size_t size = format(buffer, "<%d>[%5llu.%06llu] ", static_cast<int>(level),
                        static_cast<unsigned long long>(now / kSecond),
-                       static_cast<unsigned long long>(now % kSecond / kMicrosecond)).size();
+                       static_cast<unsigned long long>(now % kSecond / kMicrosecond))
+                    .size();
   size += format_v(buffer.subspan(size, buffer.size() - size - 1), message, arguments).size();
   if (buffer[size - 1] != '\n') buffer[size++] = '\n';
   return {buffer.data(), size};

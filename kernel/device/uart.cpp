@@ -15,11 +15,13 @@ using machine::read_port8;
 using machine::write_port8;
 
 // Offsets from the base port.
+// clang-format off
 enum Register : uint16_t {
   kData = 0, kInterruptEnable = 1, kInterruptIdentity = 2, kFifoControl = 2, kLineControl = 3, kModemControl = 4,
   kLineStatus = 5, kModemStatus = 6, kScratch = 7,
   kDivisorLow = 0, kDivisorHigh = 1  // while the divisor latch is open
 };
+// clang-format on
 constexpr uint8_t kReceivedInterrupt = 0x01;
 constexpr uint8_t kFifoOnAndClear = 0x07;
 constexpr uint8_t k8n1 = 0x03, kDivisorLatch = 0x80;
@@ -66,19 +68,21 @@ void Uart::probe() {
   present_ = true;
 }
 
-// An empty transmitter takes as much as its FIFO holds. One that never gets empty is passed over after a while: a
-// kernel message is not worth a hanging machine.
+// An empty transmitter takes as much as its FIFO holds. One that never gets empty is passed over after a
+// while: a kernel message is not worth a hanging machine.
 void Uart::send_locked(std::string_view bytes) {
   constexpr unsigned kPatience = 1'000'000;
   while (!bytes.empty()) {
-    for (unsigned i = 0; i < kPatience && !(read_port8(base_ + kLineStatus) & kTransmitterEmpty); i++) {}
+    for (unsigned i = 0; i < kPatience && !(read_port8(base_ + kLineStatus) & kTransmitterEmpty); i++) {
+    }
     const size_t burst = std::min(bytes.size(), kFifoSize);
     for (const char byte : bytes.substr(0, burst)) write_port8(base_ + kData, static_cast<uint8_t>(byte));
     bytes.remove_prefix(burst);
   }
 }
 
-// In FIFO-sized bursts, each with the lock (and interrupts off) on its own, so that long output delays no interrupt.
+// In FIFO-sized bursts, each with the lock (and interrupts off) on its own, so that long output delays no
+// interrupt.
 void Uart::write(std::string_view bytes) {
   if (!present_) return;
   while (!bytes.empty()) {
@@ -100,7 +104,8 @@ void Uart::set_receiver(Receiver receiver, void* argument) {
   write_port8(base_ + kInterruptEnable, kReceivedInterrupt);
 }
 
-// Reads until the UART has nothing more: its interrupt is an edge, and comes again only from an empty receiver.
+// Reads until the UART has nothing more: its interrupt is an edge, and comes again only from an empty
+// receiver.
 void Uart::handle_interrupt() {
   read_port8(base_ + kInterruptIdentity);
   while (read_port8(base_ + kLineStatus) & kDataReady) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Serial ports: the 16550 UARTs at the addresses of COM1 and COM2. Writing polls, so that it works in a panic; what
-// comes in is handed to the receiver from the interrupt. Source: the PC16550D data sheet.
+// Serial ports: the 16550 UARTs at the addresses of COM1 and COM2. Writing polls, so that it works in a
+// panic; what comes in is handed to the receiver from the interrupt. Source: the PC16550D data sheet.
 #pragma once
 
 #include <cstdint>

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// A reader of four ACPI tables; no AML interpreter: the only thing wanted from the DSDT, the package \_S5_, is found by
-// its bytes. A machine without ACPI has one CPU and an I/O APIC at the usual place. Source: ACPI 6.5, chapter 5.
+// A reader of four ACPI tables; no AML interpreter: the only thing wanted from the DSDT, the package \_S5_,
+// is found by its bytes. A machine without ACPI has one CPU and an I/O APIC at the usual place. Source:
+// ACPI 6.5, chapter 5.
 #include "machine/x86_64/acpi.h"
 
 #include <algorithm>
@@ -57,8 +58,11 @@ AcpiTable table_at(PhysAddr address) {
 AcpiTable find_root_pointer() {
   constexpr std::string_view kSignature = "RSD PTR ";
   constexpr size_t kSize = 36;
-  const auto at = [](PhysAddr address) { return AcpiTable({physical_to_virtual<const uint8_t>(address), kSize}); };
-  if (const PhysAddr named = rsdp_address(); named != 0 && named + kSize <= physical_map_end()) return at(named);
+  const auto at = [](PhysAddr address) {
+    return AcpiTable({physical_to_virtual<const uint8_t>(address), kSize});
+  };
+  if (const PhysAddr named = rsdp_address(); named != 0 && named + kSize <= physical_map_end())
+    return at(named);
   for (PhysAddr address = 0xe0000; address < 0x100000; address += 16)
     if (at(address).text(0, 8) == kSignature) return at(address);
   return {};
@@ -87,19 +91,27 @@ void add_cpu(uint32_t apic_id, uint32_t flags) {
 void read_override(const AcpiTable& madt, size_t offset) {
   const uint8_t line = madt.get<uint8_t>(offset + 3);
   const uint16_t flags = madt.get<uint16_t>(offset + 8);
-  if (line < 16)
-    info.isa[line] = {madt.get<uint32_t>(offset + 4), (flags & 3) == 3, (flags >> 2 & 3) == 3};
+  if (line < 16) info.isa[line] = {madt.get<uint32_t>(offset + 4), (flags & 3) == 3, (flags >> 2 & 3) == 3};
 }
 
 void read_madt(const AcpiTable& madt) {
   enum : uint8_t { kLocalApic = 0, kIoApic = 1, kOverride = 2, kLocalApicAddress = 5, kLocalX2Apic = 9 };
   info.local_apic = madt.get<uint32_t>(36);
-  for (size_t offset = 44; offset + 2 <= madt.size(); offset += std::max<size_t>(madt.get<uint8_t>(offset + 1), 2)) {
+  for (size_t offset = 44; offset + 2 <= madt.size();
+       offset += std::max<size_t>(madt.get<uint8_t>(offset + 1), 2)) {
     switch (madt.get<uint8_t>(offset)) {
-      case kLocalApic: add_cpu(madt.get<uint8_t>(offset + 3), madt.get<uint32_t>(offset + 4)); break;
-      case kLocalX2Apic: add_cpu(madt.get<uint32_t>(offset + 4), madt.get<uint32_t>(offset + 8)); break;
-      case kOverride: read_override(madt, offset); break;
-      case kLocalApicAddress: info.local_apic = madt.get<uint64_t>(offset + 4); break;
+      case kLocalApic:
+        add_cpu(madt.get<uint8_t>(offset + 3), madt.get<uint32_t>(offset + 4));
+        break;
+      case kLocalX2Apic:
+        add_cpu(madt.get<uint32_t>(offset + 4), madt.get<uint32_t>(offset + 8));
+        break;
+      case kOverride:
+        read_override(madt, offset);
+        break;
+      case kLocalApicAddress:
+        info.local_apic = madt.get<uint64_t>(offset + 4);
+        break;
       case kIoApic:  // the one that has the ISA lines
         if (madt.get<uint32_t>(offset + 8) == 0) info.io_apic = madt.get<uint32_t>(offset + 4);
         break;
@@ -114,7 +126,8 @@ AcpiRegister generic_address(const AcpiTable& table, size_t offset) {
   return {address != 0 && usable, space == 0, address};
 }
 
-// Name (_S5_, Package { SLP_TYPa, SLP_TYPb, ... }): 08 "_S5_" 12 length count, then integers as 0, 1 or 0A byte.
+// Name (_S5_, Package { SLP_TYPa, SLP_TYPb, ... }): 08 "_S5_" 12 length count, then integers as 0, 1 or 0A
+// byte.
 void read_sleep_types(const AcpiTable& dsdt) {
   for (size_t offset = kHeaderSize; offset + 4 <= dsdt.size(); offset++) {
     if (dsdt.text(offset, 4) != "_S5_" || dsdt.get<uint8_t>(offset + 4) != 0x12) continue;

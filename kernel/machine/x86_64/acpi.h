@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// What the kernel wants to know from ACPI: CPUs and interrupt controllers (MADT), power and reset (FADT, \_S5).
+// What the kernel wants to know from ACPI: CPUs and interrupt controllers (MADT), power and reset (FADT,
+// \_S5).
 #pragma once
 
 #include <cstdint>
@@ -36,7 +37,7 @@ struct AcpiInfo {
   AcpiRegister sleep_control;      // of hardware-reduced machines
   AcpiRegister reset;
   uint8_t reset_value = 0;
-  uint8_t century_register = 0;    // of the real-time clock; 0: none
+  uint8_t century_register = 0;  // of the real-time clock; 0: none
 };
 
 void read_acpi_tables();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The local APIC through x2APIC registers where the CPU has them, else through memory; the I/O APIC; the legacy
-// controllers, masked for good. Source: Intel SDM vol. 3, chapter 11; the 82093AA data sheet.
+// The local APIC through x2APIC registers where the CPU has them, else through memory; the I/O APIC; the
+// legacy controllers, masked for good. Source: Intel SDM vol. 3, chapter 11; the 82093AA data sheet.
 #include "machine/x86_64/apic.h"
 
 #include "machine/interrupts.h"
@@ -16,11 +16,13 @@ namespace tine::machine {
 namespace {
 
 // Offsets in the memory window; divided by 16 they are x2APIC register numbers.
+// clang-format off
 enum Register : uint32_t {
   kId = 0x20, kTaskPriority = 0x80, kEndOfInterrupt = 0xb0, kSpurious = 0xf0, kErrorStatus = 0x280,
   kCommand = 0x300, kCommandHigh = 0x310, kLvtTimer = 0x320, kLvtLint0 = 0x350, kLvtLint1 = 0x360,
   kLvtError = 0x370, kTimerInitial = 0x380, kTimerCurrent = 0x390, kTimerDivide = 0x3e0,
 };
+// clang-format on
 
 constexpr uint32_t kMasked = 1 << 16, kSoftwareEnable = 1 << 8, kTscDeadlineMode = 2 << 17, kDivideBy1 = 0xb;
 constexpr uint32_t kDeliverNmi = 4 << 8, kDeliverInit = 5 << 8, kDeliverStartup = 6 << 8, kAssert = 1 << 14,
@@ -57,11 +59,12 @@ void send_command(uint32_t apic_id, uint32_t command) {
 void mask_legacy_controllers() {
   constexpr uint16_t kMaster = 0x20, kSlave = 0xa0;
   for (const uint16_t port : {kMaster, kSlave}) {
-    write_port8(port, 0x11);                                                                    // initialise
-    write_port8(port + 1, port == kMaster ? uint8_t{kLegacyVectors} : uint8_t{kLegacyVectors + 8});  // vectors
-    write_port8(port + 1, port == kMaster ? 4 : 2);                                             // cascade
-    write_port8(port + 1, 1);                                                                   // 8086 mode
-    write_port8(port + 1, 0xff);                                                                // mask all
+    const bool master = port == kMaster;
+    write_port8(port, 0x11);                                   // initialise
+    write_port8(port + 1, kLegacyVectors + (master ? 0 : 8));  // vectors
+    write_port8(port + 1, master ? 4 : 2);                     // cascade
+    write_port8(port + 1, 1);                                  // 8086 mode
+    write_port8(port + 1, 0xff);                               // mask all
   }
 }
 
@@ -93,7 +96,8 @@ constexpr uint32_t redirection(unsigned line) { return 0x10 + 2 * line; }
 void init_interrupt_controllers() {
   mask_legacy_controllers();
   RawGuard guard(io_apic_lock);
-  for (unsigned line = 0, lines = io_apic_lines(); line < lines; line++) write_io_apic(redirection(line), kMasked);
+  for (unsigned line = 0, lines = io_apic_lines(); line < lines; line++)
+    write_io_apic(redirection(line), kMasked);
 }
 
 void init_local_apic() {
@@ -106,7 +110,8 @@ void init_local_apic() {
   write_apic(kLvtError, kErrorVector);
   write_apic(kTimerDivide, kDivideBy1);
   write_apic(kLvtTimer, kTimerVector | (cpu_features().tsc_deadline ? kTscDeadlineMode : 0));
-  if (cpu_features().tsc_deadline) asm volatile("mfence" ::: "memory");  // before the first write of the deadline
+  if (cpu_features().tsc_deadline)
+    asm volatile("mfence" ::: "memory");  // before the first write of the deadline
   write_apic(kSpurious, kSoftwareEnable | kSpuriousVector);
   this_per_cpu().apic_id = local_apic_id();
 }

@@ -8,7 +8,8 @@
 
 namespace tine::machine {
 
-// Vectors: 0-31 exceptions, 0x20-0x2f the masked legacy controller's, 0x30-0x3f ISA lines, then the kernel's own.
+// Vectors: 0-31 exceptions, 0x20-0x2f the masked legacy controller's, 0x30-0x3f ISA lines, then the kernel's
+// own.
 enum Vector : uint8_t {
   kLegacyVectors = 0x20,
   kIsaVectors = 0x30,
@@ -30,7 +31,8 @@ void send_init(uint32_t apic_id);
 void send_startup(uint32_t apic_id, uint8_t page);
 void send_nmi_to_others();
 
-// The timer of the local APIC: counts down once from `count` at its own rate, then raises kTimerVector; 0 stops it.
+// The timer of the local APIC: counts down once from `count` at its own rate, then raises kTimerVector; 0
+// stops it.
 void start_apic_timer(uint32_t count);
 uint32_t apic_timer_count();
 

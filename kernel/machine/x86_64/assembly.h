@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Macros for the .S files.
 #pragma once
+// clang-format off
 
 #include "machine/x86_64/layout.h"
 
@@ -23,8 +24,8 @@
   .popsection
 .endm
 
-// Room for STAC (open user memory) or CLAC (close it): three-byte no-operations until the boot finds that the CPU has
-// SMAP and writes the real instruction, whose last byte is `opcode`, over them.
+// Room for STAC (open user memory) or CLAC (close it): three-byte no-operations until the boot finds that the
+// CPU has SMAP and writes the real instruction, whose last byte is `opcode`, over them.
 .macro SMAP_SITE opcode
 800:
   .byte 0x0f, 0x1f, 0x00

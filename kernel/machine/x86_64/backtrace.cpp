@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Backtraces along the frame pointers, with names from the symbol text that tools/embed_symbols.sh puts into the image:
-// lines "aaaaaaaa name\n" by ascending address (its low 32 bits in hexadecimal), then zeros.
+// Backtraces along the frame pointers, with names from the symbol text that tools/embed_symbols.sh puts into
+// the image: lines "aaaaaaaa name\n" by ascending address (its low 32 bits in hexadecimal), then zeros.
 #include <charconv>
 #include <string_view>
 
@@ -43,7 +43,8 @@ Symbol find_symbol(uintptr_t address) {
 }
 
 bool in_text(uintptr_t address) {
-  return address >= reinterpret_cast<uintptr_t>(kernel_start) && address < reinterpret_cast<uintptr_t>(text_end);
+  return address >= reinterpret_cast<uintptr_t>(kernel_start) &&
+         address < reinterpret_cast<uintptr_t>(text_end);
 }
 
 }  // namespace
@@ -53,8 +54,8 @@ void log_code_address(uintptr_t address) {
   if (symbol.name.empty())
     log(LogLevel::Error, "  at %016lx", address);
   else
-    log(LogLevel::Error, "  at %016lx %.*s+%#lx", address, static_cast<int>(symbol.name.size()), symbol.name.data(),
-        address - symbol.address);
+    log(LogLevel::Error, "  at %016lx %.*s+%#lx", address, static_cast<int>(symbol.name.size()),
+        symbol.name.data(), address - symbol.address);
 }
 
 void log_backtrace_from(uintptr_t frame_pointer) {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The first instructions of the boot CPU: from the 32-bit state in which PVH leaves it to start_machine() in long mode
-// on the boot page tables. Those map the first 4 GiB three times: at 0, where we run; at kPhysicalMap; and its first
-// GiB at KERNEL_BASE. paging.cpp replaces them with tables that obey W^X; secondary CPUs pass through them once more.
-// Source: the PVH boot ABI (Xen, docs/misc/pvh.pandoc).
+// The first instructions of the boot CPU: from the 32-bit state in which PVH leaves it to start_machine() in
+// long mode on the boot page tables. Those map the first 4 GiB three times: at 0, where we run; at
+// kPhysicalMap; and its first GiB at KERNEL_BASE. paging.cpp replaces them with tables that obey W^X;
+// secondary CPUs pass through them once more. Source: the PVH boot ABI (Xen, docs/misc/pvh.pandoc).
 
 #include "machine/x86_64/assembly.h"
 

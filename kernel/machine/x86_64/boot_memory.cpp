@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The PVH start info: memory map, initrd, command line. BootInfo::usable is the RAM of the map minus the first MiB, the
-// kernel image, the initrd and what take_boot_pages() took. Source: Xen, include/public/arch-x86/hvm/start_info.h.
+// The PVH start info: memory map, initrd, command line. BootInfo::usable is the RAM of the map minus the
+// first MiB, the kernel image, the initrd and what take_boot_pages() took. Source: Xen,
+// include/public/arch-x86/hvm/start_info.h.
 #include "machine/x86_64/boot_memory.h"
 
 #include <algorithm>
@@ -117,7 +118,8 @@ void copy_command_line(PhysAddr address) {
   const char* text = physical_to_virtual<const char>(address);
   size_t size = 0;
   while (size < kLongestCommandLine && text[size] != 0) size++;
-  if (size == kLongestCommandLine) log(LogLevel::Warning, "boot: the command line is cut off at %zu bytes", size);
+  if (size == kLongestCommandLine)
+    log(LogLevel::Warning, "boot: the command line is cut off at %zu bytes", size);
   memcpy(command_line, text, size);
   info.command_line = {command_line, size};
 }
@@ -135,7 +137,8 @@ void read_start_info(PhysAddr address) {
   trampoline = choose_trampoline_page();
 
   usable.remove({0, 1_MiB});
-  usable.remove({PHYSICAL(reinterpret_cast<uintptr_t>(kernel_start)), PHYSICAL(reinterpret_cast<uintptr_t>(kernel_end))});
+  usable.remove({PHYSICAL(reinterpret_cast<uintptr_t>(kernel_start)),
+                 PHYSICAL(reinterpret_cast<uintptr_t>(kernel_end))});
   if (const auto modules = boot_array<Module>(start.modules, start.module_count); !modules.empty()) {
     usable.remove({modules[0].address, modules[0].address + modules[0].size});
     info.initrd = {physical_to_virtual(modules[0].address), modules[0].size};
@@ -150,7 +153,8 @@ PhysAddr rsdp_address() { return rsdp; }
 PhysAddr trampoline_page() { return trampoline; }
 
 bool contains_ram(PhysAddr start, PhysAddr end) {
-  return std::ranges::any_of(cached.all(), [&](auto& range) { return range.start < end && start < range.end; });
+  return std::ranges::any_of(cached.all(),
+                             [&](auto& range) { return range.start < end && start < range.end; });
 }
 
 PhysAddr take_boot_pages(size_t count) {

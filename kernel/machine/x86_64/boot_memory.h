@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// What the boot code knows about physical memory, and the pages it takes for itself before there is an allocator.
+// What the boot code knows about physical memory, and the pages it takes for itself before there is an
+// allocator.
 #pragma once
 
 #include <span>

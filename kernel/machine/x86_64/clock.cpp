@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Time: the cycle counter, scaled by a 32.32 fixed-point multiplication; and the one-shot timer of the local APIC, by
-// deadline where the CPU has that, else by count. The counter's rate comes from CPUID, or is measured against the
-// legacy timer or ACPI's. The counters of all CPUs agree: smp.cpp sees to it.
+// Time: the cycle counter, scaled by a 32.32 fixed-point multiplication; and the one-shot timer of the local
+// APIC, by deadline where the CPU has that, else by count. The counter's rate comes from CPUID, or is
+// measured against the legacy timer or ACPI's. The counters of all CPUs agree: smp.cpp sees to it.
 #include "machine/clock.h"
 
 #include <algorithm>
@@ -32,12 +32,18 @@ constinit uint64_t first_cycle = 0;
 constinit uint64_t frequency = 0;
 constinit Nanoseconds boot_wall_clock = 0;
 
-constexpr uint64_t scale(uint64_t value, uint64_t factor) { return static_cast<uint64_t>(Wide{value} * factor >> 32); }
+constexpr uint64_t scale(uint64_t value, uint64_t factor) {
+  return static_cast<uint64_t>(Wide{value} * factor >> 32);
+}
 
-// DIV, because the compiler's 128-bit division is a library function. Both are rates below 2^63, so it cannot overflow.
+// DIV, because the compiler's 128-bit division is a library function. Both are rates below 2^63, so it cannot
+// overflow.
 uint64_t ratio(uint64_t dividend, uint64_t divisor) {
   uint64_t quotient, remainder;
-  asm("divq %4" : "=a"(quotient), "=d"(remainder) : "a"(dividend << 32), "d"(dividend >> 32), "r"(divisor) : "cc");
+  asm("divq %4"
+      : "=a"(quotient), "=d"(remainder)
+      : "a"(dividend << 32), "d"(dividend >> 32), "r"(divisor)
+      : "cc");
   return quotient;
 }
 
@@ -149,8 +155,8 @@ void init_clock() {
   apic_ticks_per_nanosecond = ratio(rates.apic, kSecond);
   first_cycle = read_tsc();
   boot_wall_clock = read_real_time_clock();
-  log(LogLevel::Info, "clock: cycle counter at %llu kHz, timer by %s", static_cast<unsigned long long>(rates.tsc / 1000),
-      cpu_features().tsc_deadline ? "deadline" : "count");
+  log(LogLevel::Info, "clock: cycle counter at %llu kHz, timer by %s",
+      static_cast<unsigned long long>(rates.tsc / 1000), cpu_features().tsc_deadline ? "deadline" : "count");
 }
 
 uint64_t tsc_frequency() { return frequency; }
@@ -173,7 +179,8 @@ void arm_timer(Nanoseconds deadline) {
   // A count holds a few seconds; a later deadline is armed again when they are over.
   const Nanoseconds current = now();
   const Nanoseconds wait = std::min(deadline > current ? deadline - current : 0, kSecond);
-  start_apic_timer(static_cast<uint32_t>(std::min<uint64_t>(scale(wait, apic_ticks_per_nanosecond) + 1, ~uint32_t{0})));
+  start_apic_timer(
+      static_cast<uint32_t>(std::min<uint64_t>(scale(wait, apic_ticks_per_nanosecond) + 1, ~uint32_t{0})));
 }
 
 void disarm_timer() {

@@ -6,7 +6,7 @@
 
 namespace tine::machine {
 
-void init_clock();          // boot CPU, after the local APIC
+void init_clock();  // boot CPU, after the local APIC
 void handle_timer_vector();
 
 uint64_t tsc_frequency();

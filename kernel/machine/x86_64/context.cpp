@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Kernel contexts and the user state of threads. Programs cannot write the base registers themselves (FSGSBASE is off),
-// but loading a selector changes them, so a context switch reads them back. While the kernel runs, the program's GS
-// base is in the "kernel GS base" register; SWAPGS brings it back.
+// Kernel contexts and the user state of threads. Programs cannot write the base registers themselves
+// (FSGSBASE is off), but loading a selector changes them, so a context switch reads them back. While the
+// kernel runs, the program's GS base is in the "kernel GS base" register; SWAPGS brings it back.
 #include "machine/context.h"
 
 #include <cstring>
@@ -20,8 +20,8 @@ void context_start();
 }
 
 void prepare_context(Context& context, uintptr_t stack_top, void (*function)(void*), void* argument) {
-  // What switch_context pops: r15, r14, r13, r12, rbx, rbp, the return address; and a word that stands for the return
-  // address of context_start, so that it sees a stack aligned as after a call.
+  // What switch_context pops: r15, r14, r13, r12, rbx, rbp, the return address; and a word that stands for
+  // the return address of context_start, so that it sees a stack aligned as after a call.
   auto* stack = reinterpret_cast<uint64_t*>(round_down(stack_top, 16)) - 9;
   memset(stack, 0, 9 * sizeof *stack);
   stack[2] = reinterpret_cast<uint64_t>(argument);

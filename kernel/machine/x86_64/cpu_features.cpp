@@ -38,7 +38,9 @@ uint64_t usable_components(uint64_t supported) {
 CpuidLeaf cpuid(uint32_t leaf, uint32_t subleaf) {
   const auto raw = [](uint32_t a, uint32_t c) {
     CpuidLeaf result;
-    asm volatile("cpuid" : "=a"(result.eax), "=b"(result.ebx), "=c"(result.ecx), "=d"(result.edx) : "a"(a), "c"(c));
+    asm volatile("cpuid"
+                 : "=a"(result.eax), "=b"(result.ebx), "=c"(result.ecx), "=d"(result.edx)
+                 : "a"(a), "c"(c));
     return result;
   };
   const uint32_t highest = raw(leaf & 0xffff0000, 0).eax;

@@ -27,7 +27,8 @@ const CpuFeatures& cpu_features();
 // Sets this CPU's control registers to what the features allow.
 void enable_cpu_features();
 
-// Opens and closes user memory in the SMAP sites of the kernel text, if the CPU has SMAP. Text is still writable.
+// Opens and closes user memory in the SMAP sites of the kernel text, if the CPU has SMAP. Text is still
+// writable.
 void patch_smap_sites();
 
 }  // namespace tine::machine

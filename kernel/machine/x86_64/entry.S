@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The doors of the kernel: system calls, interrupts and exceptions in; the way back to user mode; context switches.
-// Every entry builds a TrapFrame. Rule: in the kernel GS is the kernel's, and SWAPGS runs exactly when the privilege
-// level changes. Exceptions that can hit between the two (NMI, debug, machine check, double fault) come in through
-// paranoid_entry, which looks at the GS base itself; that is sound because programs cannot set a kernel address as
-// their GS base (FSGSBASE stays off). Source: Intel SDM vol. 2 (SYSCALL, SYSRET, SWAPGS), vol. 3 chapter 6.
+// The doors of the kernel: system calls, interrupts and exceptions in; the way back to user mode; context
+// switches. Every entry builds a TrapFrame. Rule: in the kernel GS is the kernel's, and SWAPGS runs exactly
+// when the privilege level changes. Exceptions that can hit between the two (NMI, debug, machine check,
+// double fault) come in through paranoid_entry, which looks at the GS base itself; that is sound because
+// programs cannot set a kernel address as their GS base (FSGSBASE stays off). Source: Intel SDM vol. 2
+// (SYSCALL, SYSRET, SWAPGS), vol. 3 chapter 6.
 
 #include "machine/x86_64/assembly.h"
-
-#define CALL_UPCALL(name) call _ZN4tine7machine7upcalls##name##ERNS0_9TrapFrameE
 
 .macro PUSH_REGISTERS rax=%rax
   pushq %rdi
@@ -45,7 +44,8 @@
   popq %rdi
 .endm
 
-// Calls a function of the frame, which lies at rsp; a frame is 8 bytes off the 16 that the calling convention wants.
+// Calls a function of the frame, which lies at rsp; a frame is 8 bytes off the 16 that the calling convention
+// wants.
 .macro CALL_WITH_FRAME function
   movq %rsp, %rdi
   pushq %rdi
@@ -75,8 +75,8 @@ FUNCTION system_call_entry
   jne work_before_user
 END_FUNCTION system_call_entry  // and on into leave_by_sysret
 
-// SYSRET takes rip from rcx and rflags from r11, so it serves only when the frame agrees; and with a non-canonical rcx
-// it would fault in the kernel on the program's stack.
+// SYSRET takes rip from rcx and rflags from r11, so it serves only when the frame agrees; and with a
+// non-canonical rcx it would fault in the kernel on the program's stack.
 .global leave_by_sysret
 leave_by_sysret:
   movq FRAME_RIP(%rsp), %rax
@@ -99,7 +99,8 @@ leave_to_user:
 work_before_user:
   CALL_WITH_FRAME _ZN4tine7machine7upcalls14return_to_userERNS0_9TrapFrameE
 leave_by_iret:
-  // IRET to a non-canonical address would fault in the kernel; at an unmapped one the program gets its own fault.
+  // IRET to a non-canonical address would fault in the kernel; at an unmapped one the program gets its own
+  // fault.
   movq FRAME_RIP(%rsp), %rax
   shrq $USER_ADDRESS_BITS, %rax
   jz 1f

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Extended state by XSAVE and XRSTOR in the standard format (XSAVEOPT where there is one), or FXSAVE and FXRSTOR; and
-// its image in signal frames, which is what Linux programs expect: the XSAVE image, whose bytes 464-511 say that more
-// than the FXSAVE part follows, and a closing word. Source: Intel SDM vol. 1, chapter 13; Linux asm/sigcontext.h.
+// Extended state by XSAVE and XRSTOR in the standard format (XSAVEOPT where there is one), or FXSAVE and
+// FXRSTOR; and its image in signal frames, which is what Linux programs expect: the XSAVE image, whose bytes
+// 464-511 say that more than the FXSAVE part follows, and a closing word. Source: Intel SDM vol. 1, chapter
+// 13; Linux asm/sigcontext.h.
 #include "machine/x86_64/extended_state.h"
 
 #include <cstdint>
@@ -96,11 +97,15 @@ size_t signal_extended_state_size() {
 }
 
 bool store_signal_extended_state(uintptr_t address) {
-  if (!is_aligned(address, 64) || !is_canonical_user_address(address + signal_extended_state_size())) return false;
+  if (!is_aligned(address, 64) || !is_canonical_user_address(address + signal_extended_state_size()))
+    return false;
   if (!cpu_features().xsave) return user_fxsave(address, 0);
   const uint64_t components = cpu_features().xsave_components;
-  const SoftwareBytes software = {SoftwareBytes::kMagic, static_cast<uint32_t>(signal_extended_state_size()), components,
-                                  static_cast<uint32_t>(image_size), {}};
+  const SoftwareBytes software = {SoftwareBytes::kMagic,
+                                  static_cast<uint32_t>(signal_extended_state_size()),
+                                  components,
+                                  static_cast<uint32_t>(image_size),
+                                  {}};
   const uint32_t closing = SoftwareBytes::kClosingMagic;
   return clear_user(address + kLegacySize, kHeaderSize) && user_xsave(address, components) &&
          copy_to_user(address + kSoftwareOffset, &software, sizeof software) &&
@@ -108,11 +113,13 @@ bool store_signal_extended_state(uintptr_t address) {
 }
 
 bool load_signal_extended_state(uintptr_t address) {
-  if (!is_aligned(address, 64) || !is_canonical_user_address(address + signal_extended_state_size())) return false;
+  if (!is_aligned(address, 64) || !is_canonical_user_address(address + signal_extended_state_size()))
+    return false;
   SoftwareBytes software;
   if (!copy_from_user(&software, address + kSoftwareOffset, sizeof software)) return false;
   uint32_t closing = 0;
-  const bool extended = cpu_features().xsave && software.magic == SoftwareBytes::kMagic && software.size == image_size &&
+  const bool extended = cpu_features().xsave && software.magic == SoftwareBytes::kMagic &&
+                        software.size == image_size &&
                         copy_from_user(&closing, address + image_size, sizeof closing) &&
                         closing == SoftwareBytes::kClosingMagic;
   if (!extended) load_extended_state(kInitialImage.bytes);  // all that the short image does not set

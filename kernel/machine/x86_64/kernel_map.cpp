@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The kernel's half of the address space. The image is mapped by its parts: text executable, read-only data read-only,
-// data writable; nothing is both writable and executable, and the physical map shows text and read-only data read-only
-// too. The physical map caches what holds RAM; the rest of the first 4 GiB, where devices are, is uncached. All entries
-// of the top table that the kernel will ever use exist from the start, so every top table just copies them.
+// The kernel's half of the address space. The image is mapped by its parts: text executable, read-only data
+// read-only, data writable; nothing is both writable and executable, and the physical map shows text and
+// read-only data read-only too. The physical map caches what holds RAM; the rest of the first 4 GiB, where
+// devices are, is uncached. All entries of the top table that the kernel will ever use exist from the start,
+// so every top table just copies them.
 #include "machine/x86_64/kernel_map.h"
 
 #include <algorithm>

@@ -9,9 +9,10 @@ namespace tine::machine {
 // Builds the final tables (see kernel_map.cpp) and switches the boot CPU to them.
 void build_kernel_map();
 
-PhysAddr physical_map_end();      // physical addresses below this are mapped
+PhysAddr physical_map_end();  // physical addresses below this are mapped
 
-PhysAddr boot_top_table_address();  // the boot tables, with the kernel half of the final ones: for secondary CPUs
-void drop_identity_map();           // no secondary CPU needs them any more
+PhysAddr
+boot_top_table_address();  // the boot tables, with the kernel half of the final ones: for secondary CPUs
+void drop_identity_map();  // no secondary CPU needs them any more
 
 }  // namespace tine::machine

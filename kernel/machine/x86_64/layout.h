@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Numbers that assembly and C++ share: segment selectors, offsets in CpuLocal and TrapFrame, model-specific registers.
-// traps.cpp asserts that the offsets are right.
+// Numbers that assembly and C++ share: segment selectors, offsets in CpuLocal and TrapFrame, model-specific
+// registers. traps.cpp asserts that the offsets are right.
 #pragma once
 
 // The top 2 GiB of the address space; also in kernel.ld.
@@ -19,7 +19,6 @@
 #define CPU_USER_STACK 16
 #define CPU_USER_WORK 32
 
-#define FRAME_RBP 32
 #define FRAME_ORIG_RAX 120
 #define FRAME_VECTOR 128
 #define FRAME_RIP 144

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The functions of <string.h> that the compiler itself calls. Each iteration of a string instruction counts as one
-// instruction under QEMU's -icount, so whole words come first. -ffreestanding keeps the compiler from turning a loop
-// here into a call of itself.
+// The functions of <string.h> that the compiler itself calls. Each iteration of a string instruction counts
+// as one instruction under QEMU's -icount, so whole words come first. -ffreestanding keeps the compiler from
+// turning a loop here into a call of itself.
 #include <cstddef>
 #include <cstdint>
 
@@ -16,7 +16,8 @@ void* memcpy(void* __restrict to, const void* __restrict from, size_t size) {
 }
 
 void* memmove(void* to, const void* from, size_t size) {
-  if (reinterpret_cast<uintptr_t>(to) - reinterpret_cast<uintptr_t>(from) >= size) return memcpy(to, from, size);
+  if (reinterpret_cast<uintptr_t>(to) - reinterpret_cast<uintptr_t>(from) >= size)
+    return memcpy(to, from, size);
   // `to` lies inside [from, from + size): last byte first.
   auto* to_end = static_cast<std::byte*>(to) + size;
   auto* from_end = static_cast<const std::byte*>(from) + size;
@@ -31,7 +32,9 @@ void* memmove(void* to, const void* from, size_t size) {
       "movq %3, %2\n\t"
       "rep movsq\n\t"
       "cld"
-      : "+D"(to_end), "+S"(from_end), "+c"(tail) : "r"(words) : "memory");
+      : "+D"(to_end), "+S"(from_end), "+c"(tail)
+      : "r"(words)
+      : "memory");
   return to;
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The end of the kernel: one CPU tells what happened, the others stop, and the machine powers off with a status that
-// says failure. Works with any lock held and in any context; a panic in a panic just powers off.
+// The end of the kernel: one CPU tells what happened, the others stop, and the machine powers off with a
+// status that says failure. Works with any lock held and in any context; a panic in a panic just powers off.
 #include "machine/x86_64/panic.h"
 
 #include <atomic>
@@ -43,7 +43,8 @@ void log_registers(const TrapFrame& f) {
       static_cast<Number>(f.ss), static_cast<long long>(f.vector), static_cast<Number>(f.error_code));
 }
 
-[[noreturn]] void die(const TrapFrame* frame, uintptr_t frame_pointer, const char* message, va_list arguments) {
+[[noreturn]] void die(const TrapFrame* frame, uintptr_t frame_pointer, const char* message,
+                      va_list arguments) {
   disable_interrupts();
   static constinit std::atomic<uint32_t> panicking_cpu{~uint32_t{0}};
   uint32_t nobody = ~uint32_t{0};

@@ -21,8 +21,15 @@ struct [[gnu::packed]] TaskState {
 };
 static_assert(sizeof(TaskState) == 104);
 
-// The exceptions that may hit while the stack is not to be trusted, each with a stack of its own (IST index from 1).
-enum InterruptStack : uint8_t { kCurrentStack, kDoubleFaultStack, kNmiStack, kMachineCheckStack, kDebugStack };
+// The exceptions that may hit while the stack is not to be trusted, each with a stack of its own (IST index
+// from 1).
+enum InterruptStack : uint8_t {
+  kCurrentStack,
+  kDoubleFaultStack,
+  kNmiStack,
+  kMachineCheckStack,
+  kDebugStack
+};
 
 struct alignas(16) CpuStacks {
   std::byte double_fault[8_KiB];  // prints a panic

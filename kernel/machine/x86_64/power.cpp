@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Ways to end: QEMU's debug-exit port, which is ignored where it is absent; ACPI's soft-off; reset. Each that does not
-// work falls through to the next. Source: ACPI 6.5, 4.8.3 and 16.1.
+// Ways to end: QEMU's debug-exit port, which is ignored where it is absent; ACPI's soft-off; reset. Each that
+// does not work falls through to the next. Source: ACPI 6.5, 4.8.3 and 16.1.
 #include "machine/boot.h"
 #include "machine/cpu.h"
 #include "machine/io.h"
@@ -29,7 +29,10 @@ void enter_soft_off() {
 }
 
 [[noreturn]] void triple_fault() {
-  const struct [[gnu::packed]] { uint16_t limit; uint64_t base; } no_idt = {0, 0};
+  const struct [[gnu::packed]] {
+    uint16_t limit;
+    uint64_t base;
+  } no_idt = {0, 0};
   asm volatile("lidt %0; int3" ::"m"(no_idt));
   halt_machine();
 }

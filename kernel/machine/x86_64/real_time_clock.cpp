@@ -12,7 +12,14 @@ namespace tine::machine {
 namespace {
 
 enum Register : uint8_t {
-  kSeconds = 0, kMinutes = 2, kHours = 4, kDay = 7, kMonth = 8, kYear = 9, kStatusA = 0xa, kStatusB = 0xb
+  kSeconds = 0,
+  kMinutes = 2,
+  kHours = 4,
+  kDay = 7,
+  kMonth = 8,
+  kYear = 9,
+  kStatusA = 0xa,
+  kStatusB = 0xb
 };
 constexpr uint8_t kUpdating = 0x80, kBinary = 0x04, kHours24 = 0x02, kAfternoon = 0x80;
 
@@ -28,8 +35,12 @@ uint8_t read_cmos(uint8_t index) {
 
 Time read_raw() {
   const uint8_t century = acpi_info().century_register;
-  return {read_cmos(kSeconds), read_cmos(kMinutes), read_cmos(kHours),
-          read_cmos(kDay),     read_cmos(kMonth),   read_cmos(kYear),
+  return {read_cmos(kSeconds),
+          read_cmos(kMinutes),
+          read_cmos(kHours),
+          read_cmos(kDay),
+          read_cmos(kMonth),
+          read_cmos(kYear),
           century != 0 ? read_cmos(century) : uint8_t{0}};
 }
 
@@ -76,7 +87,9 @@ Nanoseconds read_real_time_clock() {
   const unsigned month = number(raw.month), day = number(raw.day);
   if (month < 1 || month > 12 || day < 1 || day > 31 || year < 1970) return 0;
   const int64_t days = days_since_epoch(year, month, day);
-  return (static_cast<uint64_t>(days) * 86400 + hours * 3600 + number(raw.minutes) * 60 + number(raw.seconds)) * kSecond;
+  return (static_cast<uint64_t>(days) * 86400 + hours * 3600 + number(raw.minutes) * 60 +
+          number(raw.seconds)) *
+         kSecond;
 }
 
 }  // namespace tine::machine

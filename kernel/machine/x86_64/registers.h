@@ -7,9 +7,18 @@
 namespace tine::machine {
 
 enum class Msr : uint32_t {
-  Tsc = 0x10, ApicBase = 0x1b, TscDeadline = 0x6e0, X2Apic = 0x800,
-  Efer = 0xc0000080, Star = 0xc0000081, LongStar = 0xc0000082, CompatStar = 0xc0000083, SyscallMask = 0xc0000084,
-  FsBase = 0xc0000100, GsBase = 0xc0000101, KernelGsBase = 0xc0000102,
+  Tsc = 0x10,
+  ApicBase = 0x1b,
+  TscDeadline = 0x6e0,
+  X2Apic = 0x800,
+  Efer = 0xc0000080,
+  Star = 0xc0000081,
+  LongStar = 0xc0000082,
+  CompatStar = 0xc0000083,
+  SyscallMask = 0xc0000084,
+  FsBase = 0xc0000100,
+  GsBase = 0xc0000101,
+  KernelGsBase = 0xc0000102,
 };
 
 inline uint64_t read_msr(Msr msr) {
@@ -27,14 +36,15 @@ inline constexpr uint64_t kCr0MonitorCoprocessor = 1 << 1, kCr0Emulation = 1 << 
 inline constexpr uint64_t kCr4GlobalPages = 1 << 7, kCr4FxSave = 1 << 9, kCr4SimdExceptions = 1 << 10,
                           kCr4Umip = 1 << 11, kCr4XSave = 1 << 18, kCr4Smep = 1 << 20, kCr4Smap = 1 << 21;
 inline constexpr uint64_t kFlagTrap = 1 << 8, kFlagInterrupts = 1 << 9, kFlagDirection = 1 << 10,
-                          kFlagNestedTask = 1 << 14, kFlagAlignmentCheck = 1 << 18, kFlagIoPrivilege = 3 << 12;
+                          kFlagNestedTask = 1 << 14, kFlagAlignmentCheck = 1 << 18,
+                          kFlagIoPrivilege = 3 << 12;
 
-#define TINE_CONTROL_REGISTER(name)                                                                      \
-  inline uint64_t read_##name() {                                                                        \
-    uint64_t value;                                                                                      \
-    asm volatile("movq %%" #name ", %0" : "=r"(value)::"memory");                                        \
-    return value;                                                                                        \
-  }                                                                                                      \
+#define TINE_CONTROL_REGISTER(name)                               \
+  inline uint64_t read_##name() {                                 \
+    uint64_t value;                                               \
+    asm volatile("movq %%" #name ", %0" : "=r"(value)::"memory"); \
+    return value;                                                 \
+  }                                                               \
   inline void write_##name(uint64_t value) { asm volatile("movq %0, %%" #name ::"r"(value) : "memory"); }
 TINE_CONTROL_REGISTER(cr0)
 TINE_CONTROL_REGISTER(cr2)

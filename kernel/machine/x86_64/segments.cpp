@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The descriptor tables: GDT and TSS of each CPU, the common IDT, and the registers behind SYSCALL. There is no 32-bit
-// code segment, so no program can leave 64-bit mode. Source: Intel SDM vol. 3, chapters 3, 6 and 8.
+// The descriptor tables: GDT and TSS of each CPU, the common IDT, and the registers behind SYSCALL. There is
+// no 32-bit code segment, so no program can leave 64-bit mode. Source: Intel SDM vol. 3, chapters 3, 6 and 8.
 #include "machine/x86_64/layout.h"
 #include "machine/x86_64/per_cpu.h"
 #include "machine/x86_64/registers.h"
@@ -41,11 +41,16 @@ constinit std::atomic<unsigned> running_cpus{0};
 
 constexpr uint8_t interrupt_stack_of(unsigned vector) {
   switch (vector) {
-    case 1: return kDebugStack;
-    case 2: return kNmiStack;
-    case 8: return kDoubleFaultStack;
-    case 18: return kMachineCheckStack;
-    default: return kCurrentStack;
+    case 1:
+      return kDebugStack;
+    case 2:
+      return kNmiStack;
+    case 8:
+      return kDoubleFaultStack;
+    case 18:
+      return kMachineCheckStack;
+    default:
+      return kCurrentStack;
   }
 }
 
@@ -71,13 +76,15 @@ void fill_gdt(PerCpu& cpu) {
   cpu.gdt[KERNEL_DATA / 8] = 0x00cf93000000ffff;
   cpu.gdt[USER_DATA / 8] = 0x00cff3000000ffff;
   cpu.gdt[USER_CODE / 8] = 0x00affb000000ffff;
-  cpu.gdt[TASK_STATE / 8] = (sizeof(TaskState) - 1) | (base & 0xffffff) << 16 | uint64_t{0x89} << 40 |
-                            (base >> 24 & 0xff) << 56;
+  cpu.gdt[TASK_STATE / 8] =
+      (sizeof(TaskState) - 1) | (base & 0xffffff) << 16 | uint64_t{0x89} << 40 | (base >> 24 & 0xff) << 56;
   cpu.gdt[TASK_STATE / 8 + 1] = base >> 32;
 }
 
 template <size_t size>
-uint64_t end_of(std::byte (&stack)[size]) { return reinterpret_cast<uint64_t>(stack + size); }
+uint64_t end_of(std::byte (&stack)[size]) {
+  return reinterpret_cast<uint64_t>(stack + size);
+}
 
 void fill_task_state(TaskState& task_state, CpuStacks& stacks) {
   task_state.interrupt_stack[kDoubleFaultStack - 1] = end_of(stacks.double_fault);
@@ -120,15 +127,17 @@ void init_cpu(unsigned id, CpuStacks& stacks) {
       "movl %%eax, %%es\n\t"
       "movl %%eax, %%fs\n\t"
       "movl %%eax, %%gs\n\t"
-      "ltr %w2" ::"i"(KERNEL_CODE), "i"(KERNEL_DATA), "r"(TASK_STATE) : "rax", "memory");
+      "ltr %w2" ::"i"(KERNEL_CODE),
+      "i"(KERNEL_DATA), "r"(TASK_STATE)
+      : "rax", "memory");
 
   write_msr(Msr::GsBase, reinterpret_cast<uint64_t>(&cpu));
   write_msr(Msr::KernelGsBase, 0);
   write_msr(Msr::Star, uint64_t{SYSRET_BASE} << 48 | uint64_t{KERNEL_CODE} << 32);
   write_msr(Msr::LongStar, reinterpret_cast<uint64_t>(&system_call_entry));
   write_msr(Msr::CompatStar, reinterpret_cast<uint64_t>(&compatibility_system_call_entry));
-  write_msr(Msr::SyscallMask, kFlagTrap | kFlagInterrupts | kFlagDirection | kFlagNestedTask | kFlagAlignmentCheck |
-                                  kFlagIoPrivilege);
+  write_msr(Msr::SyscallMask, kFlagTrap | kFlagInterrupts | kFlagDirection | kFlagNestedTask |
+                                  kFlagAlignmentCheck | kFlagIoPrivilege);
 }
 
 }  // namespace tine::machine

@@ -50,12 +50,15 @@ constinit std::atomic<uint64_t> boot_cpu_tsc{0};
 }
 
 template <class T>
-void poke(PhysAddr page, size_t offset, T value) { memcpy(physical_to_virtual(page + offset), &value, sizeof value); }
+void poke(PhysAddr page, size_t offset, T value) {
+  memcpy(physical_to_virtual(page + offset), &value, sizeof value);
+}
 
 void write_trampoline(PhysAddr page) {
   memcpy(physical_to_virtual(page), trampoline_start, static_cast<size_t>(trampoline_end - trampoline_start));
   poke<uint16_t>(page, TRAMPOLINE_GDT_POINTER, sizeof boot_gdt - 1);
-  poke<uint32_t>(page, TRAMPOLINE_GDT_POINTER + 2, static_cast<uint32_t>(PHYSICAL(reinterpret_cast<uintptr_t>(boot_gdt))));
+  poke<uint32_t>(page, TRAMPOLINE_GDT_POINTER + 2,
+                 static_cast<uint32_t>(PHYSICAL(reinterpret_cast<uintptr_t>(boot_gdt))));
   poke<uint32_t>(page, TRAMPOLINE_FAR_POINTER,
                  static_cast<uint32_t>(page + static_cast<size_t>(trampoline_long_mode - trampoline_start)));
   poke<uint16_t>(page, TRAMPOLINE_FAR_POINTER + 4, KERNEL_CODE);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The boot CPU's way from boot.S to kernel_main(). Each step needs those before it: traps first, so that a bug is seen;
-// then memory, so that there are tables; then devices.
+// The boot CPU's way from boot.S to kernel_main(). Each step needs those before it: traps first, so that a
+// bug is seen; then memory, so that there are tables; then devices.
 #include "base/log.h"
 #include "machine/boot.h"
 #include "machine/clock.h"

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The TLB: this CPU's, and those of others by shoot-down. An initiator describes its range in its own PerCpu, sets its
-// bit in the request word of each target, interrupts them and waits. While it waits it serves requests itself, so two
-// CPUs that shoot at each other both get on. A target takes all requests that are there with one interrupt.
+// The TLB: this CPU's, and those of others by shoot-down. An initiator describes its range in its own PerCpu,
+// sets its bit in the request word of each target, interrupts them and waits. While it waits it serves
+// requests itself, so two CPUs that shoot at each other both get on. A target takes all requests that are
+// there with one interrupt.
 #include "machine/x86_64/tlb.h"
 
 #include "base/units.h"
@@ -23,7 +24,8 @@ void flush_global_tlb() {
 
 void flush_range(uintptr_t start, uintptr_t end) {
   if ((end - start) / kPageSize <= kMostSinglePages) {
-    for (uintptr_t page = round_down(start, kPageSize); page < end; page += kPageSize) flush_local_tlb_page(page);
+    for (uintptr_t page = round_down(start, kPageSize); page < end; page += kPageSize)
+      flush_local_tlb_page(page);
   } else if (end <= kUserEnd) {
     flush_local_tlb();
   } else {
@@ -36,9 +38,7 @@ void flush_range(uintptr_t start, uintptr_t end) {
 void load_top_table(PhysAddr top) { write_cr3(top); }
 PhysAddr loaded_top_table() { return read_cr3() & Entry::kFrameMask; }
 void flush_local_tlb() { write_cr3(read_cr3()); }
-void flush_local_tlb_page(uintptr_t address) {
-  asm volatile("invlpg (%0)" ::"r"(address) : "memory");
-}
+void flush_local_tlb_page(uintptr_t address) { asm volatile("invlpg (%0)" ::"r"(address) : "memory"); }
 
 void serve_tlb_requests() {
   PerCpu& self = this_per_cpu();

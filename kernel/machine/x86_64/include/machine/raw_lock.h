@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The lock of what must work even in a panic: the log, the console, interrupt controllers. Interrupts are off while it
-// is held. Once the kernel panics it is waited for only so long: its holder may be a CPU that has been stopped.
-// Everything else uses sync/.
+// The lock of what must work even in a panic: the log, the console, interrupt controllers. Interrupts are off
+// while it is held. Once the kernel panics it is waited for only so long: its holder may be a CPU that has
+// been stopped. Everything else uses sync/.
 #pragma once
 
 #include <atomic>
