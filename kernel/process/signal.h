@@ -159,6 +159,10 @@ void send_signal_to_thread(Thread& thread, const SignalInfo& info);
 // the others send the bare number.
 Result<> queue_signal(Process& process, const SignalInfo& info);
 Result<> queue_signal_to_thread(Thread& thread, const SignalInfo& info);
+// The same for a program that wants it (kill(2) and its like): checks that it may, and sends, in one step under
+// tree_lock. Signal 0 only checks. Errors: Perm, Again.
+Result<> signal_from(const Process& sender, Process& target, const SignalInfo& info);
+Result<> signal_from(const Process& sender, Thread& target, const SignalInfo& info);
 // A fault of the running thread itself: cannot be blocked or ignored (then it kills). Called with interrupts on.
 void force_signal(Thread& thread, const SignalInfo& info);
 SignalInfo kernel_signal(int signal);                          // SI_KERNEL

@@ -180,6 +180,18 @@ Result<> check_may_signal(const Process& sender, const Process& target, int sign
   return Error(Errno::Perm);
 }
 
+Result<> signal_from(const Process& sender, Process& target, const SignalInfo& info) {
+  sync::SpinGuard guard(tree_lock);
+  TRY(check_may_signal(sender, target, info.signal));
+  return info.signal == 0 ? Result<>() : queue_signal(target, info);
+}
+
+Result<> signal_from(const Process& sender, Thread& target, const SignalInfo& info) {
+  sync::SpinGuard guard(tree_lock);
+  TRY(check_may_signal(sender, target.process(), info.signal));
+  return info.signal == 0 ? Result<>() : queue_signal_to_thread(target, info);
+}
+
 void leave_signals(Thread& leaving) {
   Process& process = leaving.process();
   bool stopped = false;

@@ -115,7 +115,7 @@ void IntervalTimers::expired(ClockTimer& timer) {
   info.code = kFromTimer;
   info.timer.timer_id = posix.id;
   info.timer.overrun = static_cast<int32_t>(std::min<uint64_t>(times - 1, INT32_MAX));
-  info.timer.value = posix.event.value;
+  info.timer.value = posix.event.value_is_id ? static_cast<uint64_t>(posix.id) : posix.event.value;
   switch (posix.event.kind) {
     case TimerEvent::Kind::None:
       return;

@@ -34,6 +34,7 @@ struct TimerEvent {
   enum class Kind : uint8_t { None, Process, Thread } kind = Kind::Process;
   int signal = kSigAlrm;
   uint64_t value = 0;
+  bool value_is_id = false;   // the timer's own id instead
   Ref<Thread> thread;         // Kind::Thread
 };
 
