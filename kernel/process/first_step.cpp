@@ -24,7 +24,6 @@ namespace {
 
 void first_step(void* argument) {
   Thread& thread = *static_cast<Thread*>(argument);
-  sched::finish_first_switch();
   ASSERT(machine::this_cpu().spin_depth == 0);   // X2
   if (thread.kernel_function != nullptr) run_kernel_function(thread);
   if (thread.set_child_tid != 0) (void)vm::UserPtr<PidNumber>(thread.set_child_tid).store(thread.shown_id());

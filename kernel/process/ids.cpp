@@ -48,11 +48,13 @@ class PidTable {
   static constexpr unsigned kQuarantine = 128;
 
   Result<> init(PidNumber pid_max) {
+    max_ = pid_max;
     pid_storage_ = TRY(mem::Buffer<std::byte>::make_zeroed(IdSpace::storage_bytes(pid_max)));
     tid_storage_ = TRY(mem::Buffer<std::byte>::make_zeroed(IdSpace::storage_bytes(kTidMask + 1)));
     const size_t buckets = std::min(kMaxBuckets, std::bit_ceil(static_cast<size_t>(pid_max) / 4 + 1));
     pid_buckets_ = TRY(mem::Buffer<std::byte>::make_zeroed(buckets * sizeof(PidNumbers::bucket_type)));
     tid_buckets_ = TRY(mem::Buffer<std::byte>::make_zeroed(buckets * sizeof(ThreadNumbers::bucket_type)));
+    sync::SpinGuard guard(ids_lock);
     pids_ = IdSpace(1, static_cast<uint32_t>(pid_max), pid_storage_.span());
     tids_ = IdSpace(1, kTidMask + 1, tid_storage_.span());
     pid_numbers_.construct(PidNumbers::bucket_traits(new (pid_buckets_.data()) PidNumbers::bucket_type[buckets], buckets));
@@ -140,7 +142,7 @@ class PidTable {
   PidMode mode = PidMode::Random;
   int random_step = 0;
   PidNumber last() const { return last_; }
-  PidNumber max() const { return static_cast<PidNumber>(pids_.last()); }
+  PidNumber max() const { return max_; }
 
  private:
   // 0: no number is free.
@@ -180,6 +182,7 @@ class PidTable {
   std::array<PidNumber, kQuarantine> quarantine_ GUARDED_BY(ids_lock) = {};
   unsigned next_quarantine_ GUARDED_BY(ids_lock) = 0;
   PidNumber last_ = 0;
+  PidNumber max_ = 0;
 };
 
 namespace {
@@ -202,6 +205,7 @@ void set_random_pid_step(int step) {
 }
 
 Result<Ref<Pid>> Pid::allocate(bool high) { return table->allocate(high); }
+Result<Ref<Pid>> Pid::make_zero() { return Ref<Pid>(TRY(mem::make<Pid>(0))); }
 Pid::~Pid() { table->release(*this); }
 
 void Pid::attach(Process* process) {

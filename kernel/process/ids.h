@@ -28,6 +28,7 @@ class Pid : public RefCounted<Pid>, public mem::FromCache<Pid>, public boost::in
  public:
   // Again when every number is taken; NoMem. `high`: seed row R11 (at least 10, last pid left alone).
   static Result<Ref<Pid>> allocate(bool high = false);
+  static Result<Ref<Pid>> make_zero();   // process 0's, which is never looked up
   ~Pid();   // puts the number into quarantine
   PidNumber number() const { return number_; }
 

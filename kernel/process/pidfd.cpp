@@ -14,7 +14,7 @@ file::PollEvents PidFile::poll(file::Poller* poller) {
 
 Result<Ref<Process>> process_of_descriptor(const Process& owner, int descriptor) {
   const Ref<file::File> file = TRY(owner.descriptors()->get(descriptor));
-  // No RTTI: the kind string is the class's own, so its address tells the class.
+  // No RTTI: each class has a kind string of its own.
   static constexpr std::string_view kKind = "[pidfd]";
   if (file->kind() != kKind) return Error(Errno::BadF);
   return Ref<Process>(&static_cast<PidFile&>(*file).process());

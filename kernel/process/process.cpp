@@ -81,6 +81,37 @@ void Process::give_back_slot() {
   UserCharge(std::move(charge_));
 }
 
+constinit std::atomic<uint32_t> stopped_processes{0};
+constinit std::atomic<uint32_t> unreported_stops{0};
+
+void Process::note_stopped(int by_signal) {
+  if (stop_state == StopState::Running) ++stopped_processes;
+  stop_state = StopState::Stopped;
+  stop_signal = by_signal;
+  if (!continue_reported) note_reported(continue_reported);
+  if (std::exchange(stop_reported, false)) ++unreported_stops;
+}
+
+void Process::note_continued() {
+  if (stop_state == StopState::Running) return;
+  --stopped_processes;
+  stop_state = StopState::Running;
+  if (!stop_reported) note_reported(stop_reported);
+  if (std::exchange(continue_reported, false)) ++unreported_stops;
+}
+
+void Process::forget_stops() {
+  if (stop_state != StopState::Running) --stopped_processes;
+  stop_state = StopState::Running;
+  if (!stop_reported) note_reported(stop_reported);
+  if (!continue_reported) note_reported(continue_reported);
+}
+
+void Process::note_reported(bool& reported) {
+  reported = true;
+  --unreported_stops;
+}
+
 void set_life_state(Process& process, LifeState next) {
   const LifeState now = process.life.load(std::memory_order_relaxed);
   ASSERT((now == LifeState::Embryo && next == LifeState::Alive) || (now == LifeState::Alive && next == LifeState::Zombie) ||

@@ -117,7 +117,7 @@ class Process final : public RefCounted<Process>,
   uint32_t single_count = 0;                   // (P) threads that have not yet complied
   sched::WaitQueue single_wait{"single"};
 
-  // --- Signals (P) ---
+  // --- Signals and job control (P) ---
   PendingSignals pending;
   StopState stop_state = StopState::Running;
   int stop_signal = 0;
@@ -125,6 +125,11 @@ class Process final : public RefCounted<Process>,
   bool stop_taken = false;                     // a stop signal is out of the queue, the stop not yet begun
   bool continue_unannounced = false;           // continued; the first thread to run again tells the parent
   int parent_death_signal = 0;
+  // The two steps of job control, counted so that wait and exit look for stops only when there are any.
+  void note_stopped(int by_signal) REQUIRES(lock);
+  void note_continued() REQUIRES(lock);
+  void forget_stops() REQUIRES(lock);          // at the end of the process
+  void note_reported(bool& reported) REQUIRES(lock);
 
   // --- Shared parts. Readers take a reference with the accessors below; (P) guards the pointers. ---
   // The running thread may use its own process's address space without a reference: only exec, exit and rfork
@@ -173,6 +178,9 @@ class Process final : public RefCounted<Process>,
   Ref<ArgumentBlock> arguments_;
   file::Path executable_;
 };
+
+extern std::atomic<uint32_t> stopped_processes;   // whose stop_state is not Running
+extern std::atomic<uint32_t> unreported_stops;    // stops and continuations that no wait has told yet
 
 void set_life_state(Process& process, LifeState next) REQUIRES(tree_lock);
 

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// System calls that make, end, wait for and arrange processes.
+#pragma once
+
+#include "abi/linux/syscall.h"
+
+namespace tine::abi::linux_abi {
+
+CallResult sys_fork(const Call&);
+CallResult sys_vfork(const Call&);
+CallResult sys_clone(const Call&);
+CallResult sys_clone3(const Call&);
+CallResult sys_exit(const Call&);
+CallResult sys_exit_group(const Call&);
+CallResult sys_wait4(const Call&);
+CallResult sys_waitid(const Call&);
+CallResult sys_getpid(const Call&);
+CallResult sys_getppid(const Call&);
+CallResult sys_gettid(const Call&);
+CallResult sys_set_tid_address(const Call&);
+CallResult sys_getpgid(const Call&);
+CallResult sys_getpgrp(const Call&);
+CallResult sys_setpgid(const Call&);
+CallResult sys_getsid(const Call&);
+CallResult sys_setsid(const Call&);
+CallResult sys_pidfd_open(const Call&);
+CallResult sys_pidfd_send_signal(const Call&);
+CallResult sys_pidfd_getfd(const Call&);
+CallResult sys_unshare(const Call&);
+
+}  // namespace tine::abi::linux_abi

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The kernel command line: Linux's words where Linux has them. What comes after "--" and unknown words go to init:
+// NAME=VALUE to its environment, other words to its arguments. Source: bootparam(7), DESIGN R4.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+namespace tine::boot {
+
+struct Options {
+  std::string_view init;                // init=PATH; empty: /init
+  unsigned max_cpus = ~0u;              // maxcpus=N, nosmp
+  int pid_max = 99999;                  // kern.pid_max=N: 300 to 4194304
+  unsigned max_processes = 0;           // kern.maxproc=N, kern.maxthread=N; 0: from the size of memory
+  unsigned max_threads = 0;
+  std::span<const std::string_view> init_arguments;
+  std::span<const std::string_view> init_environment;
+};
+
+// Splits `line`, which stays where it is; words may be quoted with ". Sets the console's log level for "quiet" and
+// "loglevel=N" at once.
+void parse_command_line(std::string_view line);
+const Options& options();
+
+}  // namespace tine::boot

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The boot order, on one page. The machine layer calls kernel_main on the boot CPU with paging, traps and the clock
+// ready. Memory, then the scheduler, then process 0, which mounts the root, unpacks the initrd and forks init.
+#include "base/log.h"
+#include "boot/command_line.h"
+#include "boot/first_program.h"
+#include "boot/root.h"
+#include "device/uart.h"
+#include "event/init.h"
+#include "machine/boot.h"
+#include "mem/frame.h"
+#include "process/ids.h"
+#include "process/kernel_process.h"
+#include "process/process.h"
+#include "sched/scheduler.h"
+#include "view/init.h"
+#include "vm/init.h"
+
+namespace tine {
+
+namespace {
+
+// Ends the machine with one clear sentence.
+[[noreturn]] void give_up(const char* what, Errno error) {
+  log(LogLevel::Error, "tine: %s (error %d); powering off\n", what, static_cast<int>(error));
+  machine::power_off(1);
+}
+
+void must(Result<> result, const char* what) {
+  if (!result) give_up(what, result.error());
+}
+
+void run_process_zero(void*) {
+  machine::start_other_cpus(boot::options().max_cpus);
+  must(boot::make_root(), "cannot make the root file system");
+  must(view::init(), "cannot set up terminals and /proc");
+  must(event::init(), "cannot set up events");
+  must(boot::start_first_program(), "cannot start the first program");
+  sched::sleep_for_ever("process 0");
+}
+
+}  // namespace
+
+[[noreturn]] void machine::kernel_main() {
+  boot::parse_command_line(boot_info().command_line);
+  log(LogLevel::Info, "Tine: %u MiB of memory\n", static_cast<unsigned>(boot_info().highest_address >> 20));
+  must(mem::init_frames(), "too little memory to run");
+  must(vm::init(), "too little memory for page tables");
+  must(sched::init_this_cpu(), "too little memory for the scheduler");
+  process::init_process_table();
+  must(process::init_ids(boot::options().pid_max), "too little memory for process ids");
+  must(process::start_process_zero(run_process_zero, nullptr), "cannot make process 0");
+  sched::run_idle_loop();
+}
+
+}  // namespace tine

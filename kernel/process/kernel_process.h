@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Processes that run in the kernel only, and the first of all: process 0, from which every other one is forked.
+// Seed rows E7, X1, X2.
+#pragma once
+
+#include "base/result.h"
+
+namespace tine::process {
+
+// Boot, once: makes process 0 with one thread that runs function(argument) on the boot CPU once the idle loop runs.
+Result<> start_process_zero(void (*function)(void*), void* argument);
+
+}  // namespace tine::process

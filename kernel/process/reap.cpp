@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "process/reap.h"
+
+#include "process/exit.h"
+
+namespace tine::process {
+
+namespace {
+
+// The nearest ancestor that adopts orphans, else init. Source: prctl(2) PR_SET_CHILD_SUBREAPER. Seed row K1.
+Process& reaper_of(Process& process) REQUIRES(tree_lock) {
+  for (Process* ancestor = process.parent.get(); ancestor != nullptr; ancestor = ancestor->parent.get())
+    if (ancestor->has(kSubreaper) && ancestor->life.load() == LifeState::Alive && !ancestor->has(kExiting)) return *ancestor;
+  return init_process();
+}
+
+SignalInfo child_signal(const Process& child) {
+  SignalInfo info;
+  const int status = child.exit_status;
+  const int by_signal = status & 0x7f;
+  info.signal = child.exit_signal;
+  info.code = by_signal == 0 ? 1 : (status & 0x80) != 0 ? 3 : 2;   // CLD_EXITED, CLD_DUMPED, CLD_KILLED
+  info.sender.pid = child.pid();
+  info.sender.uid = child.credentials()->ruid;
+  info.sender.status = by_signal == 0 ? status >> 8 & 0xff : by_signal;
+  info.sender.utime = static_cast<int64_t>(child.usage.user_time / (kSecond / 100));
+  info.sender.stime = static_cast<int64_t>(child.usage.system_time / (kSecond / 100));
+  return info;
+}
+
+// A parent that ignores SIGCHLD, or has SA_NOCLDWAIT, does not want zombies. Source: wait(2), NOTES.
+bool wants_no_zombie(const Process& parent, const Process& child) {
+  if (child.has(kNoZombie)) return true;
+  if (child.exit_signal != kSigChld) return false;
+  const Ref<SignalActions> actions = parent.actions();
+  if (!actions) return true;
+  const SignalAction action = actions->get(kSigChld);
+  return action.handler == SignalAction::kIgnore || (action.flags & SignalAction::kNoChildWait) != 0;
+}
+
+// Tells the parent of a zombie; true: nobody will wait for it, reap it.
+bool notify_parent(Process& child) REQUIRES(tree_lock) {
+  Process& parent = *child.parent;
+  const bool reap = wants_no_zombie(parent, child);
+  if (child.exit_signal != 0 && !child.has(kNoZombie)) send_signal(parent, child_signal(child));
+  parent.child_wait.wake_all();
+  return reap;
+}
+
+void adopt(Process& child, Process& reaper) REQUIRES(tree_lock) {
+  child.parent = &reaper;
+  if (child.parent_death_signal != 0) {
+    SignalInfo info = kernel_signal(child.parent_death_signal);
+    send_signal(child, info);
+  }
+}
+
+// A group that loses its last link to the rest of the session, with members stopped, would never be continued.
+// Source: POSIX _exit(), "orphaned process group".
+void release_orphaned_group(ProcessGroup& group) REQUIRES(tree_lock) {
+  if (stopped_processes.load() == 0 || !is_orphaned(group)) return;
+  bool any_stopped = false;
+  for (GroupMember& member : group.members)
+    any_stopped |= static_cast<Process&>(member).stop_state != StopState::Running;
+  if (!any_stopped) return;
+  for (GroupMember& member : group.members) {
+    send_signal(static_cast<Process&>(member), kernel_signal(kSigHup));
+    send_signal(static_cast<Process&>(member), kernel_signal(kSigCont));
+  }
+}
+
+}  // namespace
+
+void Reaped::take(Process& process) {
+  set_life_state(process, LifeState::Reaped);
+  process_ = Ref<Process>(&process, /*add_ref=*/false);   // the tree's
+  process.group->members.erase(process.group->members.iterator_to(process));
+  all_processes().erase(all_processes().iterator_to(process));
+  process.pid_ref()->attach(static_cast<Process*>(nullptr));
+  process.give_back_slot();
+  parent_.swap(process.parent);
+  group_.swap(process.group);
+  first_thread_.swap(process.first_thread);
+}
+
+void become_zombie(Process& process) {
+  // Children first, one at a time: an adopted zombie may have to be reaped, which releases things outside the lock.
+  while (true) {
+    Reaped reaped;
+    Ref<Process> former_parent;
+    sync::SpinGuard guard(tree_lock);
+    Process& reaper = reaper_of(process);
+    if (!process.children.empty()) {
+      Process& child = process.children.front();
+      former_parent = child.parent;
+      process.children.pop_front();
+      adopt(child, reaper);
+      reaper.children.push_back(child);
+      release_orphaned_group(*child.group);
+      continue;
+    }
+    if (!process.zombies.empty()) {
+      Process& child = process.zombies.front();
+      former_parent = child.parent;
+      process.zombies.pop_front();
+      child.parent = &reaper;
+      child.exit_signal = kSigChld;
+      if (notify_parent(child)) reaped.take(child);
+      else reaper.zombies.push_back(child);
+      continue;
+    }
+    // None left, and under this hold of the lock none can come: the process makes no more.
+    Process& parent = *process.parent;
+    set_life_state(process, LifeState::Zombie);
+    parent.children.erase(parent.children.iterator_to(process));
+    if (notify_parent(process)) {
+      reaped.take(process);
+    } else {
+      parent.zombies.push_back(process);
+      release_orphaned_group(*process.group);
+    }
+    process.end_wait.wake_all();
+    return;
+  }
+}
+
+}  // namespace tine::process

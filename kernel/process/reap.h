@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// From the end of a process to its disappearance: what exit.cpp and wait.cpp share.
+#pragma once
+
+#include "process/process.h"
+
+namespace tine::process {
+
+// The process, whose last thread calls this, becomes a zombie (or, where nobody wants one, is reaped at once); its
+// children get a new parent; its own parent is signalled and woken.
+void become_zombie(Process& process) EXCLUDES(tree_lock);
+
+// Holds what a reaped process referred to until tree_lock is dropped, since last releases may take other locks.
+class Reaped {
+ public:
+  Reaped() = default;
+  // Takes a zombie out of every list and map and gives back its slots. The number is free when all references are gone.
+  void take(Process& process) REQUIRES(tree_lock);
+
+ private:
+  Ref<Process> process_;
+  Ref<Process> parent_;
+  Ref<ProcessGroup> group_;
+  Ref<Thread> first_thread_;
+};
+
+}  // namespace tine::process
