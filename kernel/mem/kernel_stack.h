@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Kernel stacks: contiguous in kernel virtual memory, with an unmapped guard page below, so that an overflow is a
-// double fault with a clear message and not silent corruption. Freed stacks are kept mapped in a per-CPU cache.
+// double fault with a clear message and not silent corruption. Freed stacks are kept mapped in a per-CPU cache and, up
+// to a limit, in a shared list.
 // Lock: kernel stack lock, before the frame allocator's.
 #pragma once
 
@@ -18,7 +19,7 @@ inline constexpr size_t kKernelStackSize = kKernelStackPages * machine::kPageSiz
 
 class KernelStack {
  public:
-  static Result<KernelStack> allocate();
+  static Result<KernelStack> allocate();   // may wait for other CPUs' TLBs, so only with interrupts on
   KernelStack() = default;
   KernelStack(KernelStack&& other) noexcept : top_(std::exchange(other.top_, 0)) {}
   KernelStack& operator=(KernelStack&& other) noexcept { std::swap(top_, other.top_); return *this; }
@@ -26,11 +27,13 @@ class KernelStack {
   uintptr_t top() const { return top_; }   // exclusive end; 0 when empty
 
  private:
+  explicit KernelStack(uintptr_t top) : top_(top) {}
   uintptr_t top_ = 0;
 };
 
-void drain_kernel_stacks();
-// The name of the region that `address` lies in when it is a guard page below a kernel stack.
+uint64_t live_kernel_stacks();     // in use; exact when nothing runs
+void drain_kernel_stacks();        // this CPU's cache and the shared list, unmapped; see sched::on_every_cpu
+// Whether `address` lies in a guard page below a kernel stack.
 bool is_kernel_stack_guard(uintptr_t address);
 
 }  // namespace tine::mem

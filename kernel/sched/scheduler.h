@@ -22,15 +22,14 @@ void bind_idle(Thread& thread, unsigned cpu);
 
 // Gives the CPU to somebody else; the running thread stays runnable.
 void yield();
-// yield() if a reschedule is due: for long loops in the kernel.
+// Gives way if a reschedule is due (kWorkReschedule): on the way back to user mode, and in long loops in the kernel.
 void maybe_yield();
 
 // Ends the running thread. on_dead() runs once its stack is no longer in use.
 [[noreturn]] void exit_current();
 
-// The first code of every thread made by prepare_thread: finishes the switch that led here.
-void finish_first_switch();
-// Makes an embryo thread that starts with function(argument) on its own kernel stack.
+// Makes an embryo thread start with function(argument) on its own kernel stack, interrupts on. The scheduler's own
+// trampoline comes first and finishes the switch that led there (S1). A function that returns ends the thread.
 void prepare_thread(Thread& thread, void (*function)(void*), void* argument);
 
 // --- Sleeping: the primitive under WaitQueue; see sched/wait_queue.h for what to use. ---
@@ -45,7 +44,10 @@ bool interrupt_pending();                  // the running thread has kWorkSignal
 
 // --- Parameters ---
 void set_priority(Thread& thread, Priority priority);
+CpuSet online_cpus();
 Result<> set_affinity(Thread& thread, CpuSet cpus);    // Inval when no running CPU is in it; moves the thread
+// Moves the running thread to each CPU in turn and calls function() there: for what only a CPU itself may touch.
+void on_every_cpu(void (*function)());
 
 // --- Time ---
 Nanoseconds thread_cpu_time(const Thread& thread);     // exact, also while it runs
@@ -59,6 +61,7 @@ uint64_t context_switches();
 // upcalls (kernel/upcalls.cpp forwards to these)
 void on_timer_expired();
 void on_reschedule_requested();
+void on_interrupt_ended(bool from_user);               // tells user time from system time
 [[noreturn]] void on_cpu_started();
 
 }  // namespace tine::sched

@@ -15,6 +15,7 @@
 #include "machine/paging.h"
 #include "mem/fault_injection.h"
 #include "mem/kernel_stack.h"
+#include "sync/lock_order.h"
 
 namespace tine::sched {
 
@@ -60,24 +61,33 @@ class Thread {
   void request_work(uint32_t bits);
   void clear_work(uint32_t bits) { user_work.fetch_and(~bits, std::memory_order_acq_rel); }
 
-  std::atomic<uint32_t> user_work{0};
+  std::atomic<uint32_t> user_work{0};          // the machine tests it on each return to user mode
   machine::Context context;
   machine::UserState user_state;
   std::atomic<ThreadState> state{ThreadState::Embryo};
-  std::atomic<uint32_t> cpu{0};                // where it runs, ran last, or is queued
+  std::atomic<uint32_t> cpu{0};                // where it runs, ran last, or is queued; changed under that queue's lock
   std::atomic<bool> on_cpu{false};             // its stack is in use until the switch away is complete
+  bool is_idle = false;                        // a CPU's idle thread: never queued
   std::atomic<CpuSet> affinity{kAllCpus};
   Priority priority;                           // (R)
-  uint64_t virtual_runtime = 0;                // (R) weighted ns; the fair queue's key
-  uint64_t estcpu = 0;                         // recent CPU use, decayed; inherited (C13)
+  // (R) The fair queue's key: weighted ns, on the scale of the run queue of `cpu` while the thread runs, is queued or
+  // sleeps; relative to a queue's minimum (a signed number) in an embryo and on the way between two queues.
+  uint64_t virtual_runtime = 0;
+  uint64_t estcpu = 0;                         // recent CPU use in ns, halved each second; inherited (C13)
+  Nanoseconds estcpu_halved_at = 0;
   Nanoseconds runtime = 0;                     // CPU time used so far; complete up to the last switch
-  Nanoseconds user_time = 0, system_time = 0;  // split of runtime, by entry and exit stamps or ticks
-  Nanoseconds switched_in_at = 0;
+  Nanoseconds user_time = 0, system_time = 0;  // runtime, split by what ticks have seen lately; their sum is runtime
+  uint16_t user_share = 256;                   // in 1/256: how much of its time is user time; moved by ticks
+  Nanoseconds switched_in_at = 0;              // (R) while it runs: up to when runtime is complete
+  Nanoseconds slice_start = 0;                 // (R) when it last got the CPU
   uint64_t voluntary_switches = 0, involuntary_switches = 0;
   std::atomic<const char*> wait_name{nullptr}; // why it sleeps: "ppwait", "futex", ...; what ps shows
   std::atomic<bool> interruptible{false};      // in a sleep that signals end
-  bool park_token = false;                     // sync/park.h
+  std::atomic<bool> park_token{false};         // sync/park.h
   mem::FailNth fail_nth;
+  [[no_unique_address]] sync::HeldLocks held_locks;  // debug kernels: sleeping locks
+  void (*entry)(void*) = nullptr;              // see prepare_thread
+  void* entry_argument = nullptr;
   char name[16] = {};
 
   boost::intrusive::list_member_hook<> queue_hook;  // (R)

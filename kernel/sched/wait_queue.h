@@ -4,7 +4,7 @@
 // run-queue locks. wake_* may be called from interrupts.
 #pragma once
 
-#include <boost/intrusive/list.hpp>
+#include <boost/intrusive/circular_list_algorithms.hpp>
 
 #include "machine/clock.h"
 #include "sched/scheduler.h"
@@ -13,12 +13,20 @@
 namespace tine::sched {
 
 // Something that waits. on_wake runs under the queue's lock and may not sleep; true: counts as one woken.
-class Waiter : public boost::intrusive::list_base_hook<> {
+class Waiter {
  public:
   virtual bool on_wake(uint32_t events) = 0;
 
  protected:
+  Waiter() = default;
+  Waiter(const Waiter&) = delete;
+  Waiter& operator=(const Waiter&) = delete;
   ~Waiter() = default;
+
+ private:
+  friend class WaitQueue;
+  Waiter* next_ = nullptr;       // nullptr: in no queue
+  Waiter* previous_ = nullptr;
 };
 
 class WaitQueue {
@@ -30,13 +38,24 @@ class WaitQueue {
   unsigned wake_all(uint32_t events = ~0u) { return wake(~0u, events); }
   unsigned wake_one(uint32_t events = ~0u) { return wake(1, events); }
   unsigned wake(unsigned most, uint32_t events);
-  bool has_waiters() const { return first_ != nullptr; }   // racy without the caller's own lock
+  // Racy without the caller's own lock.
+  bool has_waiters() const { return first_.load(std::memory_order_relaxed) != nullptr; }
 
  private:
-  // a doubly linked intrusive list that is constant-initialised
+  // A ring without a head node, so that a queue is constant-initialised.
+  struct RingTraits {
+    using node = Waiter;
+    using node_ptr = Waiter*;
+    using const_node_ptr = const Waiter*;
+    static node_ptr get_next(const_node_ptr n) { return n->next_; }
+    static void set_next(node_ptr n, node_ptr next) { n->next_ = next; }
+    static node_ptr get_previous(const_node_ptr n) { return n->previous_; }
+    static void set_previous(node_ptr n, node_ptr previous) { n->previous_ = previous; }
+  };
+  using Ring = boost::intrusive::circular_list_algorithms<RingTraits>;
+
   sync::Spinlock lock_;
-  Waiter* first_ = nullptr;
-  Waiter* last_ = nullptr;
+  std::atomic<Waiter*> first_{nullptr};   // written under the lock
 };
 
 // Wakes the thread that made it.
