@@ -10,7 +10,6 @@
 #include "base/ref.h"
 #include "base/result.h"
 #include "file/close_watch.h"
-#include "file/close_watch.h"
 #include "file/io_buffer.h"
 #include "file/path.h"
 #include "file/poll.h"
@@ -52,7 +51,7 @@ class File : public RefCounted<File> {
   virtual Result<uint64_t> control(uint32_t command, uint64_t argument);  // ioctl(2); default NotTty
   virtual Result<> truncate(uint64_t size);
   virtual Result<> allocate(uint32_t mode, uint64_t offset, uint64_t length);   // fallocate(2); default NoDev
-  virtual Result<> read_directory(DirectorySink& sink);          // from the current offset; default NotDir
+  virtual Result<> read_directory(DirectorySink& sink) REQUIRES(offset_lock);   // from `offset` on; default NotDir
   virtual Result<Ref<vm::MemoryObject>> memory_object();         // for mmap; default NoDev
   virtual Result<> stat(Stat& stat);
   virtual const char* kind() const { return "file"; }            // "pipe", "socket", ... as in /proc/PID/fd links

@@ -138,6 +138,7 @@ class Inode : public RefCounted<Inode> {
   virtual Result<Ref<File>> open(const Path& path, uint32_t flags);                // regular files
   virtual Result<> truncate(uint64_t size);
   virtual Result<Ref<vm::MemoryObject>> memory_object();
+  virtual bool is_open_file() const { return false; }   // made up for an open file without a place: file/open.h
 
   // The pipe or socket behind a special file; the first one attached stays until the inode goes.
   Ref<Attachment> attachment() const;

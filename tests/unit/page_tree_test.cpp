@@ -173,9 +173,10 @@ class Process {
   }
 
   std::unique_ptr<Process> fork() {
-    auto child = tree.fork();
-    flush(this);
+    auto child = Tree::make();
     if (!child) return nullptr;
+    tree.fork_into(*child);
+    flush(this);
     auto process = std::make_unique<Process>(std::move(*child));
     for (auto& [address, page] : model)
       process->model[address] = {page.rights, page.shared,

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// tmpfs: a file system in memory; the root, /tmp, /dev and what memfd_create makes. Directories keep their entries in a
+// NameTable, regular files their pages in a FileObject. Source: tmpfs(5).
+// Locks: those of Inode; the table's and object's own.
+#pragma once
+
+#include "file/file_object.h"
+#include "file/file_system.h"
+#include "file/name_table.h"
+
+namespace tine::file {
+
+class Tmpfs : public FileSystem, public mem::FromCache<Tmpfs> {
+ public:
+  struct Options {
+    uint64_t pages = 0;              // 0: half of memory
+    uint64_t inodes = 0;             // 0: as many as half of memory has pages
+    uint32_t mode = 01777;
+    identity::Uid uid = 0;
+    identity::Gid gid = 0;
+  };
+  static Result<Options> parse_options(std::string_view text);     // "size=10%,mode=755,uid=...": Inval
+  static Result<Ref<Tmpfs>> make(const char* type_name, const Options& options);
+
+  Tmpfs(const char* type_name, Ref<PageQuota> quota, uint64_t inode_limit);
+  ~Tmpfs() override;
+  Entry& root() override { return *root_; }
+  void statistics(FileSystemStatistics& into) override;
+  void shut_down() override;
+  Result<> change_options(const Options& options);                 // mount -o remount,size=
+
+  // An inode without a name, charged to this file system. NoSpc, NoMem.
+  Result<Ref<Inode>> make_inode(const NewInode& what);
+  const Ref<PageQuota>& quota() const { return quota_; }
+
+ private:
+  friend class TmpfsInode;
+  const Ref<PageQuota> quota_;
+  std::atomic<uint64_t> inode_limit_;
+  std::atomic<uint64_t> inode_count_{0};
+  Ref<Entry> root_;
+};
+
+// Gives the inode's number back to the file system's count.
+class TmpfsInode : public Inode {
+ public:
+  TmpfsInode(Tmpfs& tmpfs, const NewInode& what);
+  ~TmpfsInode() override;
+};
+
+class TmpfsRegular final : public TmpfsInode, public mem::FromCache<TmpfsRegular> {
+ public:
+  TmpfsRegular(Tmpfs& tmpfs, const NewInode& what) : TmpfsInode(tmpfs, what) {}
+  FileObject& object() const { return *object_; }
+  Result<> make_object(Tmpfs& tmpfs);
+
+  uint64_t size() const override { return object_->size(); }
+  void stat(Stat& into) const override;
+  Result<Ref<File>> open(const Path& path, uint32_t flags) override;
+  Result<> truncate(uint64_t size) override;
+  Result<Ref<vm::MemoryObject>> memory_object() override;
+
+  // F_ADD_SEALS. Files other than memfd_create's are sealed against sealing.
+  std::atomic<uint32_t> seals{kSealSeal};
+  static constexpr uint32_t kSealSeal = 1, kSealShrink = 2, kSealGrow = 4, kSealWrite = 8, kSealFutureWrite = 16;
+  Result<> check_resize(uint64_t size) const REQUIRES(lock);
+
+ private:
+  Ref<FileObject> object_;
+};
+
+// The file system for what has no place: memfd_create(2), O_TMPFILE's like. Never mounted anywhere.
+Mount& hidden_mount();
+// Boot: registers "tmpfs" and "ramfs", makes the hidden mount.
+Result<> init_tmpfs();
+
+}  // namespace tine::file
