@@ -118,6 +118,7 @@ class IdSpace {
     const uint32_t blocks = block_count(last_);
     for (; block % 64 != 0 && block < blocks; ++block)
       if (block_free_[block] != 0) return first_free_in_block(block);
+    if (block >= blocks) return std::nullopt;
     for (uint32_t region = block / 64; region < kRegions && region * 64 < blocks; ++region) {
       if (region_free_[region] == 0) continue;
       for (block = region * 64; block_free_[block] == 0;) ++block;

@@ -26,7 +26,7 @@ void dispatch(machine::TrapFrame& frame) {
   process::Thread& thread = process::current();
   const Call call{thread, {frame.rdi, frame.rsi, frame.rdx, frame.r10, frame.r8, frame.r9}};
   const uint64_t number = frame.system_call_number();
-  const Handler handler = number < kSystemCallCount ? system_call_handlers[number] : nullptr;
+  const Handler handler = system_call_handler(number);
   const CallResult result = handler != nullptr ? handler(call) : missing(call, number);
   if (result) [[likely]] {
     frame.set_return_value(*result);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The table of Linux x86-64 system calls. A null handler: ENOSYS.
+// The table of Linux x86-64 system calls.
 #pragma once
 
 #include "abi/linux/syscall.h"
@@ -7,7 +7,7 @@
 namespace tine::abi::linux_abi {
 
 inline constexpr uint64_t kSystemCallCount = 512;
-extern const Handler system_call_handlers[kSystemCallCount];
+Handler system_call_handler(uint64_t number);    // null: not implemented
 const char* system_call_name(uint64_t number);   // "?" where Linux has none
 
 }  // namespace tine::abi::linux_abi
