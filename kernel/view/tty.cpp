@@ -50,16 +50,30 @@ void Tty::receive(std::span<const char> bytes) {
     effects |= discipline_.receive(chunk);
     send_locked();
   }
+  react(effects);
+}
+
+size_t Tty::offer(std::span<const char> bytes) {
+  uint8_t effects = 0;
+  size_t done = 0;
+  while (done < bytes.size()) {
+    sync::SpinGuard guard(lock_);
+    const size_t fits = std::min({bytes.size() - done, kChunk, discipline_.input_room()});
+    if (fits == 0) break;
+    effects |= discipline_.receive(bytes.subspan(done, fits));
+    send_locked();
+    done += fits;
+  }
+  react(effects);
+  return done;
+}
+
+void Tty::react(uint8_t effects) {
   if (effects & LineDiscipline::kInterrupt) signal_foreground(kSigInt);
   if (effects & LineDiscipline::kQuit) signal_foreground(kSigQuit);
   if (effects & LineDiscipline::kSuspend) signal_foreground(kSigTstp);
   wake_readers();
   wake_writers();   // ^Q, or a flushed queue
-}
-
-size_t Tty::receive_room() {
-  sync::SpinGuard guard(lock_);
-  return discipline_.input_room();
 }
 
 bool Tty::gone_locked(const TtyFile& file) const { return file.hung_up() || line_closed_locked(); }

@@ -29,9 +29,10 @@ class Tty : public process::ControllingTerminal {
 
   // --- From the line below ---
 
-  // Bytes that were typed. Any context. What does not fit is lost; ask receive_room() to lose nothing.
+  // Bytes that were typed, in any context. receive() loses what does not fit; offer() takes what fits and says how much
+  // that was.
   void receive(std::span<const char> bytes);
-  size_t receive_room();
+  size_t offer(std::span<const char> bytes);
   // The line is gone: open files see end of file and Io, the session loses its terminal and its leader gets SIGHUP.
   void hang_up();
 
@@ -56,6 +57,8 @@ class Tty : public process::ControllingTerminal {
   process::PidNumber foreground_group() const override { return foreground_number_.load(std::memory_order_relaxed); }
 
  protected:
+  static constexpr size_t kChunk = 256;    // processed under the spinlock at a time
+
   // Moves discipline_.sendable() on. Called whenever something may have become sendable.
   virtual void send_locked() REQUIRES(lock_) = 0;
   // Whether output drains without a program on the other side reading it, so that tcdrain(3) can wait for it.
@@ -67,6 +70,7 @@ class Tty : public process::ControllingTerminal {
   // Input has been taken out: the other side may type more.
   virtual void input_taken() {}
 
+  void react(uint8_t effects);
   void signal_foreground(int signal);
   void wake_readers() { read_wait_.wake_all(file::kPollIn | file::kPollRdNorm | file::kPollHup); }
   void wake_writers() { write_wait_.wake_all(file::kPollOut | file::kPollWrNorm | file::kPollHup); }
@@ -79,8 +83,6 @@ class Tty : public process::ControllingTerminal {
 
  private:
   friend class WriteTurn;
-  static constexpr size_t kChunk = 256;    // processed under the spinlock at a time
-
   Result<size_t> read_some(TtyFile& file, file::IoBuffer& into, bool& complete);
   bool gone_locked(const TtyFile& file) const REQUIRES(lock_);
   Result<size_t> write_chunk(TtyFile& file, std::span<const char> chunk);
