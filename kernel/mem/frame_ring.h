@@ -16,7 +16,7 @@ class FrameRing {
 
   void push_front(Frame& frame) {
     if (first_ == nullptr)
-      Links::init(&frame);
+      Links::init_header(&frame);
     else
       Links::link_before(first_, &frame);
     first_ = &frame;

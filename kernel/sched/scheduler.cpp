@@ -229,6 +229,7 @@ void start(Thread& thread) {
   Thread& parent = current();
   thread.estcpu = parent.estcpu;
   thread.estcpu_halved_at = parent.estcpu_halved_at;
+  thread.virtual_runtime = 0;
   if (!parent.is_idle && !is_realtime(parent)) {
     RunQueue& queue = local_queue();
     sync::SpinGuard guard(queue.lock);

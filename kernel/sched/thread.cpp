@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "sched/thread.h"
 
-#include <cstring>
+#include <string_view>
+#include <utility>
 
 #include "base/assert.h"
 #include "machine/interrupts.h"
@@ -27,7 +28,7 @@ namespace {
 }  // namespace
 
 Thread::Thread(const char* thread_name, mem::KernelStack stack) : stack_(std::move(stack)) {
-  strncpy(name, thread_name, sizeof name - 1);
+  std::string_view(thread_name).copy(name, sizeof name - 1);
 }
 
 Thread::~Thread() {

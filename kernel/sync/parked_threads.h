@@ -24,7 +24,7 @@ class ParkedThreads {
 
   void push_back(ParkedThread& waiter) {
     if (first_ == nullptr) {
-      Ring::init(&waiter);
+      Ring::init_header(&waiter);
       first_ = &waiter;
     } else {
       Ring::link_before(first_, &waiter);
