@@ -1,0 +1,260 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// epoll: registering, waking, collecting.
+//
+// Nothing is lost between a wake-up and a wait: the waker puts the item on the ready list first and wakes then; a waiter
+// looks at the list after it has marked itself as sleeping. An item taken off the list is looked at after that, so a
+// wake-up that comes meanwhile puts it back.
+#include "event/epoll.h"
+
+#include "event/epoll_nesting.h"
+#include "vm/user_ptr.h"
+
+namespace tine::event {
+
+using namespace file;
+
+namespace {
+
+constexpr PollEvents kFlags = EpollInterest::kExclusive | EpollInterest::kWakeUp | EpollInterest::kOneShot |
+                              EpollInterest::kEdge;
+constexpr PollEvents kAlways = kPollErr | kPollHup;
+
+}  // namespace
+
+// --- Items ---
+
+// A one-shot registration that has fired has no event bits left; not even errors are reported then.
+PollEvents EpollItem::wanted() const { return interest_.events & ~kFlags; }
+
+PollEvents EpollItem::look(Watch watching) {
+  if (nested_ != nullptr) return nested_->poll(nullptr) ? (kPollIn | kPollRdNorm) & wanted() : 0;
+  return file_.poll(watching == Watch::Start ? this : nullptr) & wanted();
+}
+
+void EpollItem::watch(sched::WaitQueue& queue) {
+  for (Source& source : sources_)
+    if (!source.in_use()) return source.start(*this, queue);
+  auto source = mem::make<Source>();
+  if (!source) {
+    out_of_memory_ = true;
+    return;
+  }
+  (*source)->next = more_sources_;
+  more_sources_ = *source;
+  (*source)->start(*this, queue);
+}
+
+void EpollItem::stop_watching() {
+  for (Source& source : sources_) source.stop();
+  while (Source* source = more_sources_) {
+    more_sources_ = source->next;
+    source->stop();
+    delete source;
+  }
+  if (nested_ != nullptr) EpollNesting::unlink(*this);
+}
+
+void EpollItem::file_closing(File&) {
+  Ref<EpollSet> set = set_;  // removing drops the set's reference to this item; the caller holds another
+  sync::MutexGuard guard(set->mutex_);
+  if (!removed_) set->remove_item(*this);
+}
+
+// --- The set ---
+
+EpollSet::~EpollSet() { ASSERT(items_.empty()); }
+
+EpollItem* EpollSet::find(const File& file, int descriptor) {
+  const auto found = items_.find(ItemKey{&file, descriptor});
+  return found == items_.end() ? nullptr : &*found;
+}
+
+Result<> EpollSet::add(Ref<File> file, int descriptor, EpollInterest interest) {
+  auto* nested = file_cast<EpollFile>(*file);
+  if (nested != nullptr && (interest.events & EpollInterest::kExclusive)) return Error(Errno::Inval);
+  interest.events |= kAlways;
+
+  sync::MutexGuard guard(mutex_);
+  if (find(*file, descriptor) != nullptr) return Error(Errno::Exist);
+  Ref<EpollItem> item = TRY(mem::make_ref<EpollItem>(*this, *file, descriptor, interest));
+  if (nested != nullptr) {
+    item->nested_ = &nested->set();
+    if (auto linked = EpollNesting::link(*item); !linked) {
+      item->nested_.reset();
+      return linked;
+    }
+  }
+  items_.insert(*item);
+  intrusive_ptr_add_ref(item.get());  // the set's
+  file->close_watchers.add(*item);
+
+  const PollEvents ready = item->look(EpollItem::Watch::Start);
+  if (item->out_of_memory_) {
+    remove_item(*item);
+    return Error(Errno::NoMem);
+  }
+  if (ready != 0) item_woken(*item, ready);
+  return {};
+}
+
+Result<> EpollSet::modify(File& file, int descriptor, EpollInterest interest) {
+  sync::MutexGuard guard(mutex_);
+  EpollItem* item = find(file, descriptor);
+  if (item == nullptr) return Error(Errno::NoEnt);
+  if (item->exclusive() || (interest.events & EpollInterest::kExclusive)) return Error(Errno::Inval);
+  interest.events |= kAlways;
+  {
+    sync::SpinGuard ready_guard(ready_lock_);
+    item->interest_ = interest;
+  }
+  // After the store: a wake-up that the old interest left out is seen here.
+  if (const PollEvents ready = item->look(EpollItem::Watch::No)) item_woken(*item, ready);
+  return {};
+}
+
+Result<> EpollSet::remove(File& file, int descriptor) {
+  sync::MutexGuard guard(mutex_);
+  EpollItem* item = find(file, descriptor);
+  if (item == nullptr) return Error(Errno::NoEnt);
+  remove_item(*item);
+  return {};
+}
+
+void EpollSet::remove_all() {
+  sync::MutexGuard guard(mutex_);
+  while (!items_.empty()) remove_item(*items_.begin());
+}
+
+// Off the file's queues first: the file is whole at least until its list of watchers has let go of the item.
+void EpollSet::remove_item(EpollItem& item) {
+  item.stop_watching();
+  {
+    sync::SpinGuard guard(ready_lock_);
+    if (item.ListHook<ReadyTag>::is_linked()) {
+      ready_.erase(ready_.iterator_to(item));
+      ready_count_--;
+    }
+  }
+  items_.erase(items_.iterator_to(item));
+  item.removed_ = true;
+  item.file_.close_watchers.remove(item);
+  intrusive_ptr_release(&item);
+}
+
+// --- Waking ---
+
+bool EpollSet::item_woken(EpollItem& item, PollEvents events) {
+  bool exclusive;
+  {
+    sync::SpinGuard guard(ready_lock_);
+    if ((item.wanted() & events) == 0 || item.ListHook<ReadyTag>::is_linked()) return false;
+    ready_.push_back(item);
+    ready_count_++;
+    exclusive = item.exclusive();
+  }
+  return announce_ready() && exclusive;
+}
+
+bool EpollSet::announce_ready() {
+  const bool woken = waiting_.wake_one() != 0;
+  pollers_.wake_all(kPollIn | kPollRdNorm);
+  watchers_lock_.lock_nested();  // inner before outer; EpollNesting keeps that free of cycles
+  for (EpollItem& watcher : watchers_) watcher.set_->item_woken(watcher, kPollIn | kPollRdNorm);
+  watchers_lock_.unlock();
+  return woken;
+}
+
+bool EpollSet::has_ready() {
+  sync::SpinGuard guard(ready_lock_);
+  return !ready_.empty();
+}
+
+// --- Collecting ---
+
+EpollItem* EpollSet::take_ready() {
+  sync::SpinGuard guard(ready_lock_);
+  if (ready_.empty()) return nullptr;
+  EpollItem& item = ready_.front();
+  ready_.pop_front();
+  ready_count_--;
+  return &item;
+}
+
+void EpollSet::put_back(EpollItem& item) {
+  sync::SpinGuard guard(ready_lock_);
+  if (item.ListHook<ReadyTag>::is_linked()) return;
+  ready_.push_back(item);
+  ready_count_++;
+}
+
+Result<unsigned> EpollSet::collect(uintptr_t into, unsigned most) {
+  sync::MutexGuard guard(mutex_);
+  size_t to_look_at;
+  {
+    sync::SpinGuard ready_guard(ready_lock_);
+    to_look_at = ready_count_;  // level-triggered items go back to the end of the list: look at each but once
+  }
+  unsigned stored = 0;
+  for (; to_look_at != 0 && stored < most; to_look_at--) {
+    EpollItem* item = take_ready();
+    if (item == nullptr) break;
+    const PollEvents events = item->look(EpollItem::Watch::No);
+    if (events == 0) continue;
+    const EpollEvent event{events, item->interest_.data};
+    if (!vm::copy_out(into + stored * sizeof event, &event, sizeof event)) {
+      put_back(*item);
+      if (stored == 0) return Error(Errno::Fault);
+      break;
+    }
+    stored++;
+    if (item->one_shot()) {
+      sync::SpinGuard ready_guard(ready_lock_);
+      item->interest_.events &= kFlags;
+    } else if (!item->edge_triggered()) {
+      put_back(*item);
+    }
+  }
+  // More for others to take: each wake-up of a set wakes but one waiter, which may not have room for all.
+  if (has_ready() && waiting_.has_waiters()) waiting_.wake_one();
+  return stored;
+}
+
+Result<unsigned> EpollSet::wait(uintptr_t into, unsigned most, Nanoseconds deadline) {
+  while (true) {
+    if (has_ready()) {
+      const unsigned stored = TRY(collect(into, most));
+      if (stored != 0) return stored;
+      if (deadline != 0) sched::maybe_yield();
+    }
+    if (deadline == 0) return 0;
+    const auto woken = sched::wait_until(waiting_, {.name = "epoll", .deadline = deadline}, [this] { return has_ready(); });
+    if (!woken) {
+      if (woken.error() == Errno::TimedOut) return 0;
+      return Error(Errno::Intr);  // never restarted: epoll_wait(2)
+    }
+  }
+}
+
+bool EpollSet::poll(Poller* poller) {
+  if (poller != nullptr) poller->watch(pollers_);
+  if (!has_ready()) return false;
+  // The list says "may be ready": look, and drop those that are not any more.
+  mutex_.lock_nested();  // outer before nested
+  size_t to_look_at;
+  {
+    sync::SpinGuard guard(ready_lock_);
+    to_look_at = ready_count_;
+  }
+  bool ready = false;
+  for (; to_look_at != 0 && !ready; to_look_at--) {
+    EpollItem* item = take_ready();
+    if (item == nullptr) break;
+    if (item->look(EpollItem::Watch::No) == 0) continue;
+    put_back(*item);
+    ready = true;
+  }
+  mutex_.unlock();
+  return ready;
+}
+
+}  // namespace tine::event

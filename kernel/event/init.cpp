@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// What the event layer wants to know of processes' lives.
+#include "event/init.h"
+
+#include "base/late.h"
+#include "event/futex.h"
+#include "event/futex_pi.h"
+#include "event/robust_list.h"
+#include "event/signalfd.h"
+#include "process/life_events.h"
+
+namespace tine::event {
+namespace {
+
+class Subscriber final : public process::LifeSubscriber {
+ public:
+  void thread_ended(process::Thread& thread) override {
+    release_robust_list(thread);
+    clear_child_tid(thread);
+    release_pi_waiters(thread);
+  }
+  void signalled(process::Process&, int signal) override { tell_signal_files(signal); }
+};
+
+Late<Subscriber> subscriber;
+
+}  // namespace
+
+Result<> init() {
+  init_futexes();
+  init_pi_futexes();
+  return process::subscribe(subscriber.construct());
+}
+
+}  // namespace tine::event

@@ -1,0 +1,293 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// AF_UNIX sockets: sending, receiving, readiness.
+//
+// Data is copied between user memory and a message outside all spinlocks. A message that is being read stays in the queue
+// meanwhile: the reader lock keeps other readers off it, and the queue's other users only add.
+#include <algorithm>
+#include <utility>
+
+#include "file/unix_endpoint.h"
+#include "file/unix_in_flight.h"
+
+namespace tine::file {
+namespace {
+
+constexpr size_t kStreamPiece = 16 * 1024;   // a stream's bytes travel in messages of at most this size
+
+Nanoseconds deadline_of(Nanoseconds timeout) {
+  const Nanoseconds now = machine::now();
+  return timeout < kForever - now ? now + timeout : kForever;
+}
+
+Errno timeout_as_again(Errno error) { return error == Errno::TimedOut ? Errno::Again : error; }
+
+}  // namespace
+
+// --- Sending ---
+
+bool UnixEndpoint::has_room(size_t charge) const {
+  const size_t sent = sent_.load();
+  return sent == 0 || sent + charge <= send_limit.load();
+}
+
+Result<> UnixEndpoint::wait_for_room(size_t charge, bool wait) {
+  const auto ready = [this, charge] {
+    if (has_room(charge)) return true;
+    sync::SpinGuard guard(lock_);
+    return (shut_ & kShutSend) != 0 || error_ != Errno{0};
+  };
+  if (ready()) return {};
+  if (!wait) return Error(Errno::Again);
+  const auto result =
+      sched::wait_until(changed_, {.name = "unix send", .deadline = deadline_of(send_timeout.load())}, ready);
+  return result ? Result<>() : Error(timeout_as_again(result.error()));
+}
+
+Result<UnixMessage*> UnixEndpoint::make_message(UnixSend& request, size_t size) {
+  auto message = std::unique_ptr<UnixMessage>(TRY(mem::make<UnixMessage>()));
+  message->data = TRY(mem::Buffer<std::byte>::make(size));
+  if (size != 0 && TRY(request.data.take(message->data.data(), size)) != size) return Error(Errno::Fault);
+  message->credentials = request.credentials;
+  message->files = std::move(request.files);
+  message->sender = this;
+  sent_.fetch_add(message->charge());
+  return message.release();
+}
+
+// Takes the message over, unless it fails.
+Result<> UnixEndpoint::push(UnixMessage& message) {
+  {
+    sync::SpinGuard guard(lock_);
+    if (state_ == State::Closed) return Error(is_datagram() ? Errno::ConnRefused : Errno::Pipe);
+    if (shut_ & kShutReceive) return Error(Errno::Pipe);
+    queue_.push_back(message);
+  }
+  changed_.wake_all(kPollIn | kPollRdNorm);
+  return {};
+}
+
+Result<> UnixEndpoint::deliver(UnixEndpoint& target, UnixMessage& message) {
+  Result<> result;
+  if (message.files) {
+    if (UnixInFlight::too_many()) UnixInFlight::collect();
+    sync::MutexGuard guard(UnixInFlight::mutex);
+    if (UnixInFlight::too_many()) {
+      result = Error(Errno::NoBufs);
+    } else {
+      UnixInFlight::enter(*message.files);
+      result = target.push(message);
+      if (!result) UnixInFlight::leave(*message.files);
+    }
+  } else {
+    result = target.push(message);
+  }
+  if (!result) {
+    UnixMessages refused;
+    refused.push_back(message);
+    dispose(refused);
+  }
+  return result;
+}
+
+Result<Ref<UnixEndpoint>> UnixEndpoint::target_of(const UnixSend& request) {
+  sync::SpinGuard guard(lock_);
+  if (error_ != Errno{0}) return Error(std::exchange(error_, Errno{0}));
+  if (shut_ & kShutSend) return Error(Errno::Pipe);
+  Ref<UnixEndpoint> target = request.to != nullptr ? request.to : peer_;
+  if (target == nullptr || (!is_datagram() && state_ != State::Connected)) return Error(Errno::NotConn);
+  return target;
+}
+
+Result<size_t> UnixEndpoint::send(UnixSend& request) {
+  if (request.to != nullptr && !is_datagram())
+    return Error(peer_address() ? Errno::IsConn : Errno::OpNotSupp);
+  return is_stream() ? send_stream(request) : send_record(request);
+}
+
+Result<size_t> UnixEndpoint::send_stream(UnixSend& request) {
+  size_t sent = 0;
+  const auto piece = [&]() -> Result<> {
+    Ref<UnixEndpoint> target = TRY(target_of(request));
+    TRY(wait_for_room(UnixMessage::kOverhead + 1, request.wait));
+    target = TRY(target_of(request));
+    const size_t size = std::min(request.data.remaining(), kStreamPiece);
+    UnixMessage* message = TRY(make_message(request, size));
+    TRY(deliver(*target, *message));
+    sent += size;
+    return {};
+  };
+  TRY(target_of(request));
+  while (request.data.remaining() != 0) {
+    const Result<> result = piece();
+    if (result) continue;
+    if (sent != 0) break;
+    return Error(result.error());
+  }
+  return sent;
+}
+
+Result<size_t> UnixEndpoint::send_record(UnixSend& request) {
+  const size_t size = request.data.remaining();
+  if (size + UnixMessage::kOverhead > send_limit.load()) return Error(Errno::MsgSize);
+  TRY(target_of(request));
+  TRY(wait_for_room(size + UnixMessage::kOverhead, request.wait));
+  const Ref<UnixEndpoint> target = TRY(target_of(request));
+  if (target->type != type) return Error(Errno::Prototype);
+  if (is_datagram()) {
+    sync::SpinGuard guard(target->lock_);
+    if (target->peer_ != nullptr && target->peer_ != this) return Error(Errno::Perm);
+  }
+  UnixMessage* message = TRY(make_message(request, size));
+  message->from = address();
+  TRY(deliver(*target, *message));
+  return size;
+}
+
+// --- Receiving ---
+
+UnixMessage* UnixEndpoint::front() const {
+  sync::SpinGuard guard(lock_);
+  return queue_.empty() ? nullptr : const_cast<UnixMessage*>(&queue_.front());
+}
+
+// False: there will be no message, the other end has stopped sending.
+Result<bool> UnixEndpoint::wait_for_message(UnixReceive& request) {
+  enum class Found : uint8_t { Nothing, Message, Failure, End } found = Found::Nothing;
+  Errno error{};
+  const auto look = [&] {
+    sync::SpinGuard guard(lock_);
+    if (!queue_.empty()) {
+      found = Found::Message;
+    } else if (error_ != Errno{0}) {
+      found = Found::Failure;
+      error = std::exchange(error_, Errno{0});
+    } else if (shut_ & kShutReceive) {
+      found = Found::End;
+    } else if (!is_datagram() && state_ != State::Connected) {
+      found = Found::Failure;
+      error = is_stream() ? Errno::Inval : Errno::NotConn;
+    }
+    return found != Found::Nothing;
+  };
+  if (!look()) {
+    if (!request.wait) return Error(Errno::Again);
+    const auto result =
+        sched::wait_until(changed_, {.name = "unix receive", .deadline = deadline_of(receive_timeout.load())}, look);
+    if (!result) return Error(timeout_as_again(result.error()));
+  }
+  if (found == Found::Failure) return Error(error);
+  return found == Found::Message;
+}
+
+// The files of `message`, or with kMsgPeek references to them, go to the receiver.
+Result<> UnixEndpoint::take_files(UnixReceive& request, UnixMessage& message) {
+  if (!message.files) return {};
+  PassedFilesPtr copy;
+  if (request.flags & kMsgPeek) copy.reset(TRY(mem::make<PassedFiles>()));
+  sync::MutexGuard guard(UnixInFlight::mutex);
+  if (copy) {
+    copy->count = message.files->count;
+    std::copy_n(message.files->files, copy->count, copy->files);
+    request.files = std::move(copy);
+    return {};
+  }
+  UnixInFlight::leave(*message.files);
+  // A collection looks at `files` under the mutex and the queue's lock; the former is held.
+  request.files = std::move(message.files);
+  return {};
+}
+
+void UnixEndpoint::consume(UnixMessage& message, UnixReceive& request) {
+  if (request.flags & kMsgPeek) return;
+  {
+    sync::SpinGuard guard(lock_);
+    queue_.erase(queue_.iterator_to(message));
+  }
+  delete &message;  // its files, if any, have been taken out
+}
+
+Result<> UnixEndpoint::receive_record(UnixReceive& request, UnixMessage& message) {
+  const size_t whole = message.data.size();
+  const size_t size = std::min(whole, request.data.remaining());
+  if (size != 0 && TRY(request.data.put(message.data.data(), size)) != size) return Error(Errno::Fault);
+  TRY(take_files(request, message));
+  request.truncated = size < whole;
+  request.size = request.flags & kMsgTrunc ? whole : size;
+  request.end_of_record = !request.truncated;
+  request.credentials = message.credentials;
+  request.from = message.from;
+  consume(message, request);
+  return {};
+}
+
+// True: the next message may be added to what this one gave.
+Result<bool> UnixEndpoint::receive_stream(UnixReceive& request, UnixMessage& message) {
+  if (request.size != 0 && pass_credentials && !(request.credentials == message.credentials)) return false;
+  if (message.files && request.files) return false;  // files of two messages are not mixed
+  const size_t size = std::min(message.left(), request.data.remaining());
+  const size_t put = TRY(request.data.put(message.data.data() + message.start, size));
+  request.credentials = message.credentials;
+  request.size += put;
+  const bool had_files = message.files != nullptr;
+  TRY(take_files(request, message));
+  if (!(request.flags & kMsgPeek)) message.start += put;
+  if (put != size) return Error(Errno::Fault);
+  const bool whole = message.left() == 0;
+  if (whole) consume(message, request);
+  return whole && !had_files;
+}
+
+Result<> UnixEndpoint::receive(UnixReceive& request) {
+  while (true) {
+    if (!TRY(wait_for_message(request))) return {};
+    {
+      sync::MutexGuard guard(reader_lock_);
+      UnixMessage* message = front();
+      if (message == nullptr) continue;  // another reader was faster
+      if (!is_stream()) return receive_record(request, *message);
+      while (message != nullptr && request.data.remaining() != 0) {
+        const auto more = receive_stream(request, *message);
+        if (!more && request.size == 0) return Error(more.error());
+        if (!more || !*more) return {};
+        message = front();
+      }
+      if (request.data.remaining() == 0) return {};
+    }
+    if (!(request.flags & kMsgWaitAll) || (request.flags & kMsgPeek)) return {};
+    // Wait for the rest; what there is so far is not lost when that fails.
+    const auto more = wait_for_message(request);
+    if (!more || !*more) return {};
+  }
+}
+
+size_t UnixEndpoint::readable_bytes() const {
+  sync::SpinGuard guard(lock_);
+  size_t bytes = 0;
+  for (const UnixMessage& message : queue_) {
+    bytes += message.left();
+    if (!is_stream()) break;  // the next record only
+  }
+  return bytes;
+}
+
+// --- Readiness ---
+
+PollEvents UnixEndpoint::poll(Poller* poller) {
+  if (poller != nullptr) poller->watch(changed_);
+  const bool writable = sent_.load() <= send_limit.load() / 2;  // room for more than a trickle
+  sync::SpinGuard guard(lock_);
+  PollEvents events = 0;
+  if (state_ == State::Listening) {
+    if (!backlog_.empty()) events |= kPollIn | kPollRdNorm;
+    return events;
+  }
+  if (error_ != Errno{0}) events |= kPollErr;
+  if (shut_ == (kShutReceive | kShutSend)) events |= kPollHup;
+  if (shut_ & kShutReceive) events |= kPollRdHup | kPollIn | kPollRdNorm;
+  if (!queue_.empty()) events |= kPollIn | kPollRdNorm;
+  if (!is_datagram() && state_ == State::Unconnected) events |= kPollHup;
+  if (writable) events |= kPollOut | kPollWrNorm | kPollWrBand;
+  return events;
+}
+
+}  // namespace tine::file
