@@ -43,13 +43,13 @@ FaultSignal signal_for(Exception kind, bool protection) {
   return {process::kSigSegv, 0x80};
 }
 
-vm::AccessKind access_kind(Access access) {
+vm::Access access_kind(Access access) {
   switch (access) {
-    case Access::Read: return vm::AccessKind::Read;
-    case Access::Write: return vm::AccessKind::Write;
-    case Access::Execute: return vm::AccessKind::Execute;
+    case Access::Read: return vm::Access::Read;
+    case Access::Write: return vm::Access::Write;
+    case Access::Execute: return vm::Access::Execute;
   }
-  return vm::AccessKind::Read;
+  return vm::Access::Read;
 }
 
 void send_fault(Thread& thread, int signal, int code, uintptr_t address) {

@@ -10,6 +10,7 @@
 #include "process/process.h"
 #include "process/thread.h"
 #include "sched/scheduler.h"
+#include "vm/user_ptr.h"
 
 namespace tine::process {
 
