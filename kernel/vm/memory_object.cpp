@@ -6,8 +6,8 @@ namespace tine::vm {
 std::string_view MemoryObject::path(std::span<char>) const { return {}; }
 
 Result<mem::Frame*> AnonymousObject::page(uint64_t index, Access) {
-  sync::MutexGuard guard(lock_);
   if (index >= pages_) return Error(Errno::Fault);
+  sync::MutexGuard guard(lock_);
   mem::Frame* page = TRY(store_.get_writable(index));
   mem::reference(*page);
   return page;
@@ -20,21 +20,11 @@ mem::Frame* AnonymousObject::resident_page(uint64_t index) {
   return page;
 }
 
-uint64_t AnonymousObject::size() const {
-  sync::MutexGuard guard(lock_);
-  return pages_ * mem::kPageSize;
-}
-
 std::string_view AnonymousObject::path(std::span<char>) const { return "/dev/zero (deleted)"; }
 
 Result<> AnonymousObject::adopt(uint64_t index, mem::Frame& page) {
   sync::MutexGuard guard(lock_);
   return store_.put(index, page);
-}
-
-void AnonymousObject::grow_to(uint64_t pages) {
-  sync::MutexGuard guard(lock_);
-  if (pages > pages_) pages_ = pages;
 }
 
 }  // namespace tine::vm

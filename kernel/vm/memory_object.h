@@ -42,6 +42,9 @@ class MemoryObject : public RefCounted<MemoryObject> {
   virtual Identity identity() const { return {}; }
   virtual std::string_view path(std::span<char> buffer) const;  // empty when it has none
 
+  // The object that this one stands for: what identifies the memory.
+  virtual MemoryObject& itself() { return *this; }
+
   // A mapping that can write the file through kShared comes (+1) or goes (-1): for F_SEAL_WRITE.
   virtual void writable_mapping_changed(int) {}
 };
@@ -57,18 +60,16 @@ class AnonymousObject final : public MemoryObject, public mem::FromCache<Anonymo
 
   Result<mem::Frame*> page(uint64_t index, Access access) override;
   mem::Frame* resident_page(uint64_t index) override;
-  uint64_t size() const override;
+  uint64_t size() const override { return pages_ * mem::kPageSize; }
   std::string_view path(std::span<char> buffer) const override;
 
   // Makes `page` the one with number `index`, where there is none; takes over the caller's reference, also on failure.
   Result<> adopt(uint64_t index, mem::Frame& page);
-  // mremap: a shared mapping may grow beyond what it was made with.
-  void grow_to(uint64_t pages);
 
  private:
-  mutable sync::Mutex lock_{"anonymous object"};
+  sync::Mutex lock_{"anonymous object"};
   PageStore store_ GUARDED_BY(lock_);
-  uint64_t pages_ GUARDED_BY(lock_);
+  const uint64_t pages_;   // mremap(2) does not make it larger
 };
 
 }  // namespace tine::vm

@@ -70,9 +70,9 @@ class PageTree {
   PhysAddr root() const { return Policy::address_of(Policy::frame_of(*top_)); }
   uint64_t pages() const { return pages_.load(std::memory_order_relaxed); }
 
-  // A tree that shares everything with this one; the cost does not depend on what there is to share. The caller
-  // flushes this tree's user addresses from the TLBs before the child may run. Errors: NoMem.
-  Result<PageTree> fork();
+  // Shares everything in this tree with `child`, which is empty; the cost does not depend on how much that is. The
+  // caller flushes this tree's user addresses from the TLBs before the child may run.
+  void fork_into(PageTree& child);
 
   // The leaf entry; zero if there is no page. Its W says nothing about the tables above.
   Entry lookup(uintptr_t address) const;
@@ -178,11 +178,13 @@ class PageTree {
   void reclaim_tables(Table& table, unsigned level) const;
   void reclaim_pages(Table& table) const;
   static Entry with_rights(Entry entry, uint64_t flags);
+  static bool loses_rights(Entry before, Entry after);
 
   uint64_t count_pages(const Frame& record, unsigned level) const;
   Result<> isolate_edge(uintptr_t address, Gather& gather);
   void unmap_in(Table& table, unsigned level, uintptr_t base, uintptr_t start, uintptr_t end, Gather& gather);
-  void protect_in(Table& table, unsigned level, uintptr_t base, uintptr_t start, uintptr_t end, uint64_t flags);
+  void protect_in(Table& table, unsigned level, uintptr_t base, uintptr_t start, uintptr_t end, uint64_t flags,
+                  Gather& gather);
   Result<> own_in(Table& table, unsigned level, uintptr_t base, uintptr_t start, uintptr_t end, Gather& gather);
   template <class Visit>
   void visit_in(Table& table, unsigned level, uintptr_t base, uintptr_t start, uintptr_t end, Visit& visit) const;

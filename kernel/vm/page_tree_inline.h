@@ -18,15 +18,12 @@ void PageTree<Policy>::share(Table& from, unsigned i, Entry entry, Table& to) {
 }
 
 template <PagePolicy Policy>
-Result<PageTree<Policy>> PageTree<Policy>::fork() {
-  PageTree child = TRY(make());
-  for_each_used(*top_, kTop, [&](unsigned i, Entry entry) {
-    share(*top_, i, entry, *child.top_);
-    Policy::frame_of(*child.top_).reserved++;
-  });
+void PageTree<Policy>::fork_into(PageTree& child) {
+  DEBUG_ASSERT(child.pages() == 0);
+  for_each_used(*top_, kTop, [&](unsigned i, Entry entry) { share(*top_, i, entry, *child.top_); });
+  Policy::frame_of(*child.top_).reserved = Policy::frame_of(*top_).reserved;
   child.used_ = used_;
   child.add_pages(static_cast<int64_t>(pages()));
-  return child;
 }
 
 template <PagePolicy Policy>
@@ -259,22 +256,32 @@ Entry PageTree<Policy>::with_rights(Entry entry, uint64_t flags) {
   return entry.without(kRights | kWritable).with((flags & kRights) | (writable ? kWritable : 0));
 }
 
+// Whether a CPU that remembers `before` would allow what `after` does not.
+template <PagePolicy Policy>
+bool PageTree<Policy>::loses_rights(Entry before, Entry after) {
+  return before.present() && (!after.present() || (before.writable() && !after.writable()) ||
+                              (before.executable() && !after.executable()));
+}
+
 template <PagePolicy Policy>
 void PageTree<Policy>::protect(uintptr_t start, uintptr_t end, uint64_t flags, Gather& gather) {
-  if (start < end) protect_in(*top_, kTop, 0, start, end, flags);
-  gather.require_flush();
+  if (start < end) protect_in(*top_, kTop, 0, start, end, flags, gather);
 }
 
 template <PagePolicy Policy>
 void PageTree<Policy>::protect_in(Table& table, unsigned level, uintptr_t base, uintptr_t start, uintptr_t end,
-                                  uint64_t flags) {
+                                  uint64_t flags, Gather& gather) {
   const uint64_t span = machine::span_of(level);
   for_each_used(table, level, [&](unsigned i, Entry entry) {
     const uintptr_t address = base + i * span;
     if (address >= end || address + span <= start) return;
-    if (level == 0) return table.set(i, with_rights(entry, flags));
-    DEBUG_ASSERT(is_private(entry));
-    protect_in(table_at(entry), level - 1, address, start, end, flags);
+    if (level > 0) {
+      DEBUG_ASSERT(is_private(entry));
+      return protect_in(table_at(entry), level - 1, address, start, end, flags, gather);
+    }
+    const Entry now = with_rights(entry, flags);
+    table.set(i, now);
+    if (loses_rights(entry, now)) gather.require_flush();
   });
 }
 

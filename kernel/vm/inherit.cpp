@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// What a forked child gets of a region: minherit(2), MADV_DONTFORK, MADV_WIPEONFORK. Sharing is done when it is asked for,
+// by turning private memory into an object; so fork looks only at regions that the child is to get less of.
+#include <cstring>
+
+#include "vm/address_space.h"
+#include "vm/removal.h"
+#include "vm/rights.h"
+
+namespace tine::vm {
+
+// --- When it is asked for ---
+
+Result<> AddressSpace::set_inherit(uintptr_t start, uint64_t size, InheritRequest request) {
+  if (start >= machine::kUserEnd || size > machine::kUserEnd - start) return Error(Errno::Inval);
+  const uintptr_t first = round_down(start, kPageSize);
+  const uintptr_t last = round_up(start + size, kPageSize);
+  if (first == last) return {};
+  sync::MutexGuard guard(lock_);
+  Result<> result;
+  if (request == InheritRequest::Share) {
+    const RegionMap before = regions_;
+    before.for_each(first, last, [&](const Region& region) NO_THREAD_SAFETY_ANALYSIS {
+      if (!result || region.shared()) return;
+      Region part = region;
+      if (part.start < first) part.cut_below(first);
+      part.end = std::min(part.end, last);
+      result = share_private(part);
+    });
+    TRY(std::move(result));
+  }
+  return regions_.update(first, last, [&](Region& region) {
+    switch (request) {
+      case InheritRequest::Share: region.inherit = Inherit::Copy; break;
+      case InheritRequest::Copy: region.inherit = region.shared() ? Inherit::Split : Inherit::Copy; break;
+      case InheritRequest::None: region.inherit = Inherit::None; break;
+      case InheritRequest::Zero: region.inherit = Inherit::Zero; break;
+    }
+  });
+}
+
+// Turns private memory into memory that a child will share: an object with the contents as they are now.
+Result<> AddressSpace::share_private(const Region& region) {
+  auto object = TRY(mem::make_ref<AnonymousObject>(region.pages()));
+  for (uintptr_t page = region.start; page < region.end; page += kPageSize) {
+    const Entry entry = tree_.lookup(page);
+    if (entry.bits() == 0 && region.anonymous()) continue;
+    Frame* source = nullptr;
+    if (entry.bits() != 0) {
+      source = &mem::frame_of(entry.address());
+      mem::reference(*source);
+    } else {
+      const Result<Frame*> from_file = region.object->page(region.page_index(page), Access::Read);
+      if (!from_file && from_file.error() == Errno::Fault) continue;   // past the end of the file
+      source = TRY(from_file);
+    }
+    const Result<Frame*> copy = mem::allocate_frame(mem::FrameUse::File, mem::Contents::Undefined);
+    if (copy) std::memcpy(mem::contents_of(**copy), mem::contents_of(*source), kPageSize);
+    mem::release(*source);
+    TRY(object->adopt((page - region.start) / kPageSize, *TRY(copy)));
+  }
+
+  Removal removal(*this, region.start, region.end);
+  TRY(tree_.isolate(region.start, region.end, removal));
+  Region shared = region;
+  shared.flags |= kShared;
+  shared.object = std::move(object);
+  shared.offset = 0;
+  TRY(regions_.insert(std::move(shared)));
+  note_peak();
+  tree_.unmap(region.start, region.end, removal);
+  return {};
+}
+
+// --- In the child ---
+
+// Regions that minherit(2) or madvise(2) have marked.
+Result<> AddressSpace::apply_inheritance() {
+  sync::MutexGuard guard(lock_);
+  const RegionMap before = regions_;
+  Result<> result;
+  before.for_each_special([&](const Region& region) NO_THREAD_SAFETY_ANALYSIS {
+    if (!result) return;
+    Removal removal(*this, region.start, region.end);
+    switch (region.inherit) {
+      case Inherit::Copy: break;
+      case Inherit::None: result = unmap_range(region.start, region.end); break;
+      case Inherit::Split: result = split_off(region, removal); break;
+      case Inherit::Zero: {
+        result = discard(region.start, region.end);
+        Region fresh = region;
+        fresh.object = nullptr;
+        fresh.flags &= static_cast<uint16_t>(~kShared);
+        if (result && !region.anonymous()) result = regions_.insert(std::move(fresh));
+        break;
+      }
+    }
+  });
+  return result;
+}
+
+// A region that the child gets a copy of, though it is shared memory: private pages with the object's contents as they
+// are now.
+Result<> AddressSpace::split_off(const Region& region, Removal& removal) {
+  TRY(tree_.isolate(region.start, region.end, removal));
+  Region own = region;
+  own.object = nullptr;
+  own.flags &= static_cast<uint16_t>(~kShared);
+  own.inherit = Inherit::Copy;
+  TRY(regions_.insert(own));
+  tree_.unmap(region.start, region.end, removal);
+  const uint64_t flags = writable_rights_of(own.protection);
+  for (uintptr_t page = region.start; page < region.end; page += kPageSize) {
+    Frame* original = region.object->resident_page(region.page_index(page));
+    if (original == nullptr) continue;
+    const Result<Frame*> copy = allocate_user_page(mem::Contents::Undefined);
+    if (copy) std::memcpy(mem::contents_of(**copy), mem::contents_of(*original), kPageSize);
+    mem::release(*original);
+    Frame& made = *TRY(copy);
+    const auto slot = tree_.slot(page, removal);
+    if (!slot) {
+      mem::release(made);
+      return Error(slot.error());
+    }
+    tree_.put(*slot, made, flags);
+  }
+  return {};
+}
+
+}  // namespace tine::vm

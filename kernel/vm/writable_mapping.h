@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// WritableMapping: stands for an object in the regions that may write it through MAP_SHARED, so that the object knows
+// whether there are any (F_SEAL_WRITE). Regions are shared by fork and cut by munmap; the last reference tells. Private
+// to vm/.
+#pragma once
+
+#include "vm/memory_object.h"
+
+namespace tine::vm {
+
+class WritableMapping final : public MemoryObject, public mem::FromCache<WritableMapping> {
+ public:
+  using mem::FromCache<WritableMapping>::operator new;
+  using mem::FromCache<WritableMapping>::operator delete;
+
+  explicit WritableMapping(Ref<MemoryObject> object) : object_(std::move(object)) {
+    object_->writable_mapping_changed(1);
+  }
+  ~WritableMapping() override { object_->writable_mapping_changed(-1); }
+
+  Result<mem::Frame*> page(uint64_t index, Access access) override { return object_->page(index, access); }
+  mem::Frame* resident_page(uint64_t index) override { return object_->resident_page(index); }
+  uint64_t size() const override { return object_->size(); }
+  Identity identity() const override { return object_->identity(); }
+  std::string_view path(std::span<char> buffer) const override { return object_->path(buffer); }
+  MemoryObject& itself() override { return *object_; }
+
+ private:
+  const Ref<MemoryObject> object_;
+};
+
+}  // namespace tine::vm
