@@ -3,27 +3,24 @@
 // point a failure can only kill the process.
 #pragma once
 
+#include <span>
 #include <string_view>
 
 #include "base/result.h"
 #include "file/file.h"
+#include "file/lookup.h"
 #include "mem/buffer.h"
+#include "process/program_arguments.h"
 
 namespace tine::process {
 
+class Process;
 class Thread;
 
-// Argument and environment strings, NUL-terminated one after the other. At most a quarter of RLIMIT_STACK in all
-// (TooBig).
-struct ProgramArguments {
-  mem::Buffer<char> text;        // argv strings, then envp strings
-  size_t used = 0;
-  unsigned argc = 0;
-  unsigned envc = 0;
-  size_t argv_bytes = 0;         // of `text`, the argv part
-};
-Result<ProgramArguments> copy_arguments(uintptr_t user_argv, uintptr_t user_envp);   // from user memory
-Result<ProgramArguments> make_arguments(std::span<const std::string_view> argv, std::span<const std::string_view> envp);
+// Finds what `path` names for `process`, from `start`, and opens it to be run. Errors: as open(2); Acces for what is no
+// executable regular file.
+Result<Ref<file::File>> open_program(const Process& process, const file::Path& start, std::string_view path,
+                                     file::LookupFlags flags = file::kFollowLast);
 
 // `name` is what the program was called by (for scripts and AT_EXECFN). On success the trap frame of the caller starts
 // the new program. Errors as execve(2): Acces, NoExec, NoEnt, TooBig, NoMem, Loop, ...

@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// execve(2), as a transaction: everything that the new program needs is made beside the old one (NewProgram); then the
+// process's other threads end; then the old program is given up and the new one put in its place (commit), where
+// nothing fails but what then kills the process. Source: execve(2), capabilities(7), signal(7), timer_create(2).
+// Seed rows C3, C4, C6, V1.
+#include "process/exec.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "file/fs_context.h"
+#include "file/mount.h"
+#include "file/open.h"
+#include "identity/set_ids.h"
+#include "process/elf_loader.h"
+#include "process/exit.h"
+#include "process/fork.h"
+#include "process/life_announce.h"
+#include "process/process.h"
+#include "process/program_stack.h"
+#include "process/script.h"
+#include "process/timers.h"
+
+namespace tine::process {
+
+namespace {
+
+// Enough for a script's first line, and for the headers of most programs.
+inline constexpr size_t kHeadSize = sizeof(ElfHeader) + 14 * sizeof(ElfProgramHeader);
+static_assert(kHeadSize > kLongestScriptLine);
+
+std::string_view base_name(std::string_view path) { return path.substr(path.rfind('/') + 1); }
+
+void set_name(char (&name)[16], std::string_view text) {
+  const size_t size = std::min(text.size(), sizeof(name) - 1);
+  std::memcpy(name, text.data(), size);
+  std::memset(name + size, 0, sizeof(name) - size);
+}
+
+// All that a process gets from a new program.
+struct NewProgram {
+  Ref<file::File> file;
+  std::string_view name;
+  ProgramArguments arguments;
+  std::byte head[kHeadSize];
+  size_t head_size = 0;
+
+  identity::CredentialsRef credentials;
+  bool set_id = false;               // runs with ids that are not its user's
+  Ref<vm::AddressSpace> space;
+  Ref<SignalActions> actions;
+  Ref<ArgumentBlock> shown_arguments;
+  Ref<file::DescriptorTable> descriptors;
+  LoadedProgram loaded;
+  uintptr_t stack = 0;
+
+  NewProgram(Ref<file::File> file, std::string_view name, ProgramArguments arguments)
+      : file(std::move(file)), name(name), arguments(std::move(arguments)) {}
+
+  Result<> make(const Process& process);
+
+ private:
+  Result<> read_head() {
+    head_size = TRY(read_program(*file, 0, head));
+    return {};
+  }
+  Result<> resolve_scripts(const Process& process);
+  Result<> choose_credentials(const Process& process);
+  Result<> show_arguments();
+};
+
+// Goes from a script to its interpreter until that is a real program.
+Result<> NewProgram::resolve_scripts(const Process& process) {
+  TRY(read_head());
+  std::string_view script = name;
+  mem::Buffer<char> script_name;
+  for (unsigned level = 0; is_script({reinterpret_cast<const char*>(head), head_size}); ++level) {
+    if (level == kMostScriptLevels) return Error(Errno::Loop);
+    const ScriptLine line = TRY(parse_script_line({reinterpret_cast<const char*>(head), head_size}));
+    arguments = TRY(arguments.for_script(line.interpreter, line.argument, script));
+    file = TRY(open_program(process, process.fs()->working_directory(), line.interpreter));
+    // The interpreter's name lies in `head`, which is about to be read again.
+    auto copy = TRY(mem::Buffer<char>::make(line.interpreter.size()));
+    std::memcpy(copy.data(), line.interpreter.data(), line.interpreter.size());
+    script_name = std::move(copy);
+    script = {script_name.data(), script_name.size()};
+    TRY(read_head());
+  }
+  return {};
+}
+
+// Set-id bits count unless something could steer the program from outside, or the user gave them up.
+Result<> NewProgram::choose_credentials(const Process& process) {
+  const identity::CredentialsRef old = process.credentials();
+  const file::Inode& inode = *file->inode();
+  const uint32_t mode = inode.mode;
+  identity::SetIdProgram program;
+  const bool honoured = !process.has(kNoNewPrivileges) && !process.has(kTraced) &&
+                        !file->path().mount()->has(file::kMountNoSuid) && process.fs()->ref_count() <= 2;
+  if (honoured && mode & file::kModeSetUid) program.uid = inode.uid;
+  // Without the group's execute bit, set-gid means something else (mandatory locking).
+  if (honoured && mode & file::kModeSetGid && mode & 010) program.gid = inode.gid;
+  credentials = TRY(identity::credentials_for_exec(*old, program));
+  set_id = (program.uid && credentials->euid != old->ruid) || (program.gid && credentials->egid != old->rgid);
+  return {};
+}
+
+Result<> NewProgram::show_arguments() {
+  const std::span<const char> text = arguments.argv_text();
+  shown_arguments = TRY(mem::make_ref<ArgumentBlock>());
+  shown_arguments->text = TRY(mem::Buffer<char>::make(text.size()));
+  std::memcpy(shown_arguments->text.data(), text.data(), text.size());
+  return {};
+}
+
+Result<> NewProgram::make(const Process& process) {
+  TRY(resolve_scripts(process));
+  TRY(choose_credentials(process));
+
+  const Ref<const Limits> limits = process.limits();
+  space = TRY(vm::AddressSpace::create());
+  space->set_layout(vm::Layout::randomised());
+  space->set_limits({.address_space = (*limits)[Resource::AddressSpace].current,
+                     .data = (*limits)[Resource::Data].current,
+                     .stack = (*limits)[Resource::Stack].current});
+  loaded = TRY(load_elf(process, *space, *file, {head, head_size}));
+  const bool secure = set_id || credentials->euid != credentials->ruid || credentials->egid != credentials->rgid;
+  stack = TRY(make_stack(*space, {.arguments = arguments,
+                                  .program = loaded,
+                                  .credentials = *credentials,
+                                  .secure = secure,
+                                  .name = name}));
+  TRY(show_arguments());
+
+  // Handlers belong to the old program; whoever shares the actions or the descriptors keeps them as they are.
+  actions = TRY(process.actions()->clone());
+  actions->reset_to_default();
+  descriptors = process.descriptors();
+  if (descriptors->ref_count() > 2) descriptors = TRY(descriptors->fork());  // more than the process's and this one
+  return {};
+}
+
+// --- The point of no return ---
+
+// Registers, thread pointer and vector state as at a program's start.
+void reset_registers(Thread& thread, const NewProgram& program) {
+  machine::reset_for_program(thread.frame(), program.loaded.start, program.stack);
+  machine::InterruptGuard guard;  // a context switch would save the live registers over what is reset here
+  thread.user_state = {};
+  machine::reset_extended_state(thread.stack_top());
+  machine::load_user_state(thread.user_state, thread.stack_top());
+}
+
+void reset_thread(Thread& thread) {
+  thread.clear_child_tid = 0;
+  thread.robust_list = 0;
+  thread.robust_list_size = 0;
+  thread.restart = {};
+  thread.alternate_stack = AlternateStack();
+}
+
+void set_flags(Process& process, const NewProgram& program) {
+  process.set(kExecuted);
+  process.clear(kForked);
+  process.clear(kWxNeeded);
+  const auto put = [&](ProcessFlag flag, bool value) { value ? process.set(flag) : process.clear(flag); };
+  put(kSetIdExec, program.set_id);
+  put(kSetId, program.set_id);
+  const identity::Credentials& who = *program.credentials;
+  const bool readable = program.file->inode()->allows(who, identity::kMayRead);
+  put(kDumpable, !program.set_id && who.euid == who.ruid && who.egid == who.rgid && readable);
+  if (program.set_id) process.parent_death_signal = 0;
+}
+
+void drop_posix_timers(Process& process) {
+  Ref<IntervalTimers> timers;
+  {
+    sync::SpinGuard guard(process.lock);
+    timers = process.timers;
+  }
+  if (timers != nullptr) timers->destroy_all();
+}
+
+Result<> commit(Thread& thread, NewProgram& program) {
+  Process& process = thread.process();
+  // Robust futexes and the like are in the old memory, which is still there.
+  announce_thread_end(thread);
+  process.switch_address_space(std::move(program.space));
+  release_waiting_parent(process);
+
+  set_flags(process, program);
+  process.set_credentials(std::move(program.credentials));
+  process.set_actions(std::move(program.actions));
+  process.set_arguments(std::move(program.shown_arguments));
+  process.set_executable(program.file->path());
+  process.set_descriptors(program.descriptors);
+  drop_posix_timers(process);
+  reset_thread(thread);
+  set_name(thread.name, base_name(program.name));
+  set_name(process.name, base_name(program.name));
+  reset_registers(thread, program);
+  announce_exec(process);
+  return program.descriptors->close_marked();
+}
+
+}  // namespace
+
+Result<Ref<file::File>> open_program(const Process& process, const file::Path& start, std::string_view path,
+                                     file::LookupFlags flags) {
+  const identity::CredentialsRef credentials = process.credentials();
+  const file::LookupContext context{process.fs()->root(), *credentials};
+  const file::Path place = TRY(file::lookup(context, start, path, flags));
+  TRY(file::check_executable(*credentials, place));
+  return file::open_inode(place, file::kReadOnly);
+}
+
+Result<> exec(Thread& caller, Ref<file::File> file, std::string_view name, ProgramArguments arguments) {
+  Process& process = caller.process();
+  NewProgram program(std::move(file), name, std::move(arguments));
+  TRY(program.make(process));
+  TRY(become_single_threaded(caller));
+  if (!commit(caller, program)) begin_exit(process, signal_status(kSigKill, /*core=*/false));
+  return {};
+}
+
+}  // namespace tine::process
