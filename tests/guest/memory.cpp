@@ -390,10 +390,11 @@ TEST(brk_grows_and_shrinks_the_heap) {
 
 TEST(stack_grows_by_itself_up_to_its_limit) {
   struct Down {
-    static long go(int left) {
+    // Each frame is used by the next, so that the recursion cannot become a loop.
+    static long go(int left, volatile char* above = nullptr) {
       volatile char room[4096];
-      room[0] = static_cast<char>(left);
-      return left ? go(left - 1) + room[0] : 0;
+      room[0] = above ? *above : 1;
+      return left ? go(left - 1, room) + room[0] : 0;
     }
   };
   CHECK_EQ(in_child([] {
