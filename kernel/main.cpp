@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // The boot order, on one page. The machine layer calls kernel_main on the boot CPU with paging, traps and the clock
-// ready. Memory, then the scheduler, then process 0, which mounts the root, unpacks the initrd and forks init.
+// ready. Memory, then the scheduler, then process 0, which makes the root from the initrd and forks process 1.
 #include "base/log.h"
 #include "boot/command_line.h"
 #include "boot/first_program.h"
 #include "boot/root.h"
 #include "device/uart.h"
 #include "event/init.h"
+#include "file/device.h"
+#include "file/tmpfs.h"
 #include "machine/boot.h"
 #include "mem/frame.h"
 #include "process/ids.h"
@@ -20,35 +22,35 @@ namespace tine {
 
 namespace {
 
-// Ends the machine with one clear sentence.
-[[noreturn]] void give_up(const char* what, Errno error) {
-  log(LogLevel::Error, "tine: %s (error %d); powering off\n", what, static_cast<int>(error));
+// A step that fails ends the machine with one clear sentence.
+void must(Result<> result, const char* otherwise) {
+  if (result) return;
+  log(LogLevel::Error, "tine: %s (error %d); powering off\n", otherwise, static_cast<int>(result.error()));
   machine::power_off(1);
-}
-
-void must(Result<> result, const char* what) {
-  if (!result) give_up(what, result.error());
 }
 
 void run_process_zero(void*) {
   machine::start_other_cpus(boot::options().max_cpus);
-  must(boot::make_root(), "cannot make the root file system");
+  must(file::init_tmpfs(), "cannot set up tmpfs");
+  must(file::init_devices(), "cannot set up devices");
   must(view::init(), "cannot set up terminals and /proc");
   must(event::init(), "cannot set up events");
-  must(boot::start_first_program(), "cannot start the first program");
+  must(boot::make_root(), "cannot make the root file system");
+  must(boot::start_first_program(), "cannot make process 1");
   sched::sleep_for_ever("process 0");
 }
 
 }  // namespace
 
 [[noreturn]] void machine::kernel_main() {
+  device::init_uarts();
   boot::parse_command_line(boot_info().command_line);
-  log(LogLevel::Info, "Tine: %u MiB of memory\n", static_cast<unsigned>(boot_info().highest_address >> 20));
   must(mem::init_frames(), "too little memory to run");
   must(vm::init(), "too little memory for page tables");
   must(sched::init_this_cpu(), "too little memory for the scheduler");
   process::init_process_table();
   must(process::init_ids(boot::options().pid_max), "too little memory for process ids");
+  process::size_tables(boot::options().max_processes, boot::options().max_threads);
   must(process::start_process_zero(run_process_zero, nullptr), "cannot make process 0");
   sched::run_idle_loop();
 }

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "process/limits.h"
 
+#include <algorithm>
+
 #include "base/log.h"
 #include "machine/clock.h"
 #include "mem/fault_injection.h"
 #include "mem/frame.h"
+#include "process/ids.h"
 
 namespace tine::process {
 
@@ -18,6 +21,14 @@ constexpr Nanoseconds kFullTableMessageInterval = 10 * kSecond;   // L3
 
 TableSlots& process_slots() { return processes; }
 TableSlots& thread_slots() { return threads; }
+
+void size_tables(unsigned process_limit, unsigned thread_limit) {
+  // An idle process takes some 40 KiB. Half of memory for processes, within what pids and thread ids allow.
+  const uint64_t room = mem::count_frames().total * mem::kPageSize / 2 / 40_KiB;
+  const unsigned by_memory = static_cast<unsigned>(std::min<uint64_t>(room, static_cast<uint64_t>(pid_max()) * 9 / 10));
+  processes.set_limit(process_limit != 0 ? process_limit : by_memory);
+  threads.set_limit(thread_limit != 0 ? thread_limit : by_memory * 2);
+}
 
 Result<Slot> TableSlots::take(bool privileged) {
   if (mem::should_fail()) return Error(Errno::Again);

@@ -83,5 +83,7 @@ class UserCharge {
 
 TableSlots& process_slots();   // kern.maxproc, kern.nprocs
 TableSlots& thread_slots();    // kern.maxthread, kern.nthreads
+// Boot: sets the two limits; 0: as many as memory has room for.
+void size_tables(unsigned processes, unsigned threads);
 
 }  // namespace tine::process

@@ -27,6 +27,8 @@ void maybe_yield();
 
 // Ends the running thread. on_dead() runs once its stack is no longer in use.
 [[noreturn]] void exit_current();
+// For a thread that has nothing more to do but must stay.
+[[noreturn]] void sleep_for_ever(const char* wait_name);
 
 // Makes an embryo thread start with function(argument) on its own kernel stack, interrupts on. The scheduler's own
 // trampoline comes first and finishes the switch that led there (S1). A function that returns ends the thread.
