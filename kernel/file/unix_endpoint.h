@@ -41,11 +41,11 @@ struct UnixReceive {
   bool wait = true;
   // Out.
   size_t size = 0;                  // bytes put; with kMsgTrunc the datagram's full size
+  bool got_message = false;         // false: the end of the stream
   bool truncated = false;
-  bool end_of_record = false;       // a whole datagram (seqpacket)
   UnixCredentials credentials = {};
   PassedFilesPtr files = {};
-  Ref<UnixAddress> from = {};
+  Ref<UnixAddress> from = {};       // null: the sender has no name
 };
 
 class UnixEndpoint : public RefCounted<UnixEndpoint>,
@@ -90,6 +90,7 @@ class UnixEndpoint : public RefCounted<UnixEndpoint>,
   bool is_listening() const;
   Errno take_error();                                    // SO_ERROR; Errno{0}: none
   std::atomic<bool> pass_credentials{false};             // SO_PASSCRED
+  std::atomic<uint64_t> inert_options{0};                // set but without a meaning here: SO_REUSEADDR and the like
   std::atomic<size_t> send_limit{212992};                // SO_SNDBUF
   std::atomic<size_t> receive_limit{212992};             // SO_RCVBUF: only remembered
   std::atomic<Nanoseconds> send_timeout{kForever}, receive_timeout{kForever};

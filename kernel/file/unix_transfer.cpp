@@ -19,7 +19,12 @@ Nanoseconds deadline_of(Nanoseconds timeout) {
   return timeout < kForever - now ? now + timeout : kForever;
 }
 
-Errno timeout_as_again(Errno error) { return error == Errno::TimedOut ? Errno::Again : error; }
+// A wait with a timeout is not restarted after a signal: signal(7), SO_RCVTIMEO.
+Error wait_error(Errno error, Nanoseconds timeout) {
+  if (error == Errno::TimedOut) return Error(Errno::Again);
+  if (error == Errno::RestartSys && timeout != kForever) return Error(Errno::Intr);
+  return Error(error);
+}
 
 }  // namespace
 
@@ -38,9 +43,10 @@ Result<> UnixEndpoint::wait_for_room(size_t charge, bool wait) {
   };
   if (ready()) return {};
   if (!wait) return Error(Errno::Again);
-  const auto result =
-      sched::wait_until(changed_, {.name = "unix send", .deadline = deadline_of(send_timeout.load())}, ready);
-  return result ? Result<>() : Error(timeout_as_again(result.error()));
+  const Nanoseconds timeout = send_timeout.load();
+  const auto result = sched::wait_until(changed_, {.name = "unix send", .deadline = deadline_of(timeout)}, ready);
+  if (!result) return wait_error(result.error(), timeout);
+  return {};
 }
 
 Result<UnixMessage*> UnixEndpoint::make_message(UnixSend& request, size_t size) {
@@ -171,9 +177,9 @@ Result<bool> UnixEndpoint::wait_for_message(UnixReceive& request) {
   };
   if (!look()) {
     if (!request.wait) return Error(Errno::Again);
-    const auto result =
-        sched::wait_until(changed_, {.name = "unix receive", .deadline = deadline_of(receive_timeout.load())}, look);
-    if (!result) return Error(timeout_as_again(result.error()));
+    const Nanoseconds timeout = receive_timeout.load();
+    const auto result = sched::wait_until(changed_, {.name = "unix receive", .deadline = deadline_of(timeout)}, look);
+    if (!result) return wait_error(result.error(), timeout);
   }
   if (found == Found::Failure) return Error(error);
   return found == Found::Message;
@@ -211,9 +217,9 @@ Result<> UnixEndpoint::receive_record(UnixReceive& request, UnixMessage& message
   const size_t size = std::min(whole, request.data.remaining());
   if (size != 0 && TRY(request.data.put(message.data.data(), size)) != size) return Error(Errno::Fault);
   TRY(take_files(request, message));
+  request.got_message = true;
   request.truncated = size < whole;
   request.size = request.flags & kMsgTrunc ? whole : size;
-  request.end_of_record = !request.truncated;
   request.credentials = message.credentials;
   request.from = message.from;
   consume(message, request);
@@ -227,6 +233,8 @@ Result<bool> UnixEndpoint::receive_stream(UnixReceive& request, UnixMessage& mes
   const size_t size = std::min(message.left(), request.data.remaining());
   const size_t put = TRY(request.data.put(message.data.data() + message.start, size));
   request.credentials = message.credentials;
+  request.got_message = true;
+  request.from = message.sender->address();
   request.size += put;
   const bool had_files = message.files != nullptr;
   TRY(take_files(request, message));

@@ -146,7 +146,7 @@ CallResult sys_select(const Call& call) {
     // More than a second's worth of microseconds is allowed here.
     const auto carry = value.microseconds / 1'000'000;
     deadline = deadline_after(TRY(to_nanoseconds(
-        {std::min(value.seconds, INT64_MAX - carry) + carry, value.microseconds % 1'000'000 * 1000})));
+        TimeSpec{std::min(value.seconds, INT64_MAX - carry) + carry, value.microseconds % 1'000'000 * 1000})));
   }
   const CallResult result = select_user(call, deadline);
   if (!timeout) return result;
