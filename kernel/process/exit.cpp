@@ -111,6 +111,7 @@ void begin_exit(Process& process, int status) {
 
 [[noreturn]] void exit_thread(Thread& thread, int status) {
   Process& process = thread.process();
+  if (process.thread_count.load() > 1) leave_signals(thread);
   announce_thread_end(thread);
   if (leave_to_others(process, thread, status)) end_unlinked_thread(thread);
   end_process(process, thread);

@@ -12,6 +12,7 @@
 #include "process/pidfd.h"
 #include "process/process.h"
 #include "process/thread.h"
+#include "process/timers.h"
 #include "sched/scheduler.h"
 #include "vm/user_ptr.h"
 
@@ -93,6 +94,7 @@ Result<> ForkReservation::share_parts() {
 
   child_->set_credentials(parent_.credentials());
   child_->set_limits(parent_.limits());
+  if (parent_.timers != nullptr) TRY(watch_cpu_limit(*child_));   // a finite RLIMIT_CPU is watched by the parent's
   child_->set_arguments(parent_.arguments());
   child_->set_executable(parent_.executable());
   return {};

@@ -2,6 +2,7 @@
 // Sending signals: who may, where the signal waits, which thread is told. Works from interrupts and with tree_lock
 // held; what needs to sleep or to look at the tree (stops, telling the parent) is left to the receiver, in
 // signal_deliver.cpp. Source: kill(2), signal(7), POSIX 2.4. Seed rows R14, A3, V2. Lock: Process::lock of the receiver.
+#include "process/exit.h"
 #include "process/life_announce.h"
 #include "process/process.h"
 #include "process/signal.h"
@@ -44,20 +45,30 @@ void tell(Thread& thread) {
   sched::interrupt(thread);
 }
 
-void tell_somebody(Process& process, Thread* target, int signal) {
-  if (signal == kSigKill) {  // whichever thread comes first ends the process
-    for (Thread& thread : process.threads) tell(thread);
-    return;
-  }
-  Thread* chosen = target != nullptr ? target : choose_thread(process, signal);
-  if (chosen != nullptr && !chosen->mask.has(signal)) tell(*chosen);
-  // sigtimedwait and the readers and pollers of signalfd.
+// sigtimedwait, and the readers and pollers of signalfd. (P)
+void wake_signal_readers(Process& process, Thread* target) {
   if (target != nullptr) {
     target->signal_wait.wake_all();
-  } else {
-    for (Thread& thread : process.threads)
-      if (thread.signal_wait.has_waiters()) thread.signal_wait.wake_all();
+    return;
   }
+  for (Thread& thread : process.threads)
+    if (thread.signal_wait.has_waiters()) thread.signal_wait.wake_all();
+}
+
+bool ends_by_default(const Process& process, const SignalActions& actions, int signal) {
+  const DefaultAction usual = default_action(signal);
+  return (usual == DefaultAction::Terminate || usual == DefaultAction::Core) && !process.has(kTraced) &&
+         process.pid() != 1 && actions.is_default(signal);
+}
+
+// Does `signal` end the process here and now? Then it does so while the sender holds its locks, so that no thread of
+// the process can fork behind a signal to its group (A3). Not while the process is stopped, and not while `taker` sleeps
+// in a way that signals do not end: a vfork's parent has them pending until its child lets it go (V2). (P)
+bool ends_at_once(const Process& process, const Thread& taker, const SignalActions& actions, int signal) {
+  if (signal == kSigKill) return true;
+  if (!ends_by_default(process, actions, signal) || taker.mask.has(signal)) return false;
+  const bool sleeps_on = taker.state.load() == sched::ThreadState::Sleeping && !taker.interruptible.load();
+  return process.stop_state == StopState::Running && !sleeps_on;
 }
 
 // Room for the signal's information; null when there is none and the bare number will do. Real-time signals, of which
@@ -79,13 +90,13 @@ Result<std::unique_ptr<QueuedSignal>> make_entry(const Process& process, const S
   return entry;
 }
 
+enum class Sent : uint8_t { Done, Fatal };
+
 // `target` null: to the process.
-Result<> send(Process& process, Thread* target, const SignalInfo& info, Shortage shortage) {
+Result<Sent> enqueue(Process& process, Thread* target, const SignalInfo& info, Shortage shortage) {
   const int signal = info.signal;
-  if (process.has(kSystem) || (target != nullptr && target->is_system)) return {};  // R14
-  if (process.life.load(std::memory_order_acquire) != LifeState::Alive) return {};
   const Ref<SignalActions> actions = process.actions();
-  if (actions == nullptr) return {};
+  if (actions == nullptr) return Sent::Done;
 
   // Most signals that nobody wants (SIGCHLD, above all) go no further.
   const bool may_be_dropped = actions->ignores(signal);
@@ -93,25 +104,45 @@ Result<> send(Process& process, Thread* target, const SignalInfo& info, Shortage
   if (!may_be_dropped) entry = TRY(make_entry(process, info, shortage));
 
   sync::SpinGuard guard(process.lock);
-  if (process.threads.empty() || (target != nullptr && target->exiting)) return {};
+  if (process.threads.empty() || (target != nullptr && target->exiting)) return Sent::Done;
   announce_signal(process, signal);
-  if (!(process.pid() == 1 && actions->is_default(signal))) obey_job_control(process, signal);
-  if (is_dropped(process, target, *actions, signal)) return {};
-  // Ignored but blocked: rare, and the memory comes from a cache that never sleeps.
-  if (may_be_dropped && signal != kSigKill) {
-    entry.reset(new (std::nothrow) QueuedSignal());
-    if (entry != nullptr) entry->info = info;
+  if (is_dropped(process, target, *actions, signal)) {
+    if (process.pid() != 1) obey_job_control(process, signal);
+    return Sent::Done;
   }
+  obey_job_control(process, signal);
+
+  Thread* const taker = target != nullptr ? target : choose_thread(process, signal);
+  if (taker != nullptr && ends_at_once(process, *taker, *actions, signal)) return Sent::Fatal;
 
   PendingSignals& pending = target != nullptr ? target->pending : process.pending;
   if (info.code == kFromTimer) {
     if (QueuedSignal* earlier = pending.find_timer(info.timer.timer_id)) {
       earlier->info.timer.overrun += info.timer.overrun + 1;
-      return {};
+      return Sent::Done;
     }
   }
+  // Ignored but blocked is rare, and the cache never sleeps.
+  if (may_be_dropped) {
+    entry.reset(new (std::nothrow) QueuedSignal());
+    if (entry != nullptr) entry->info = info;
+  }
   pending.add(signal, std::move(entry));
-  tell_somebody(process, target, signal);
+  if (taker != nullptr && !taker->mask.has(signal)) {
+    if (ends_by_default(process, *actions, signal))
+      for (Thread& thread : process.threads) tell(thread);  // the first that can takes it
+    else
+      tell(*taker);
+  }
+  wake_signal_readers(process, target);
+  return Sent::Done;
+}
+
+Result<> send(Process& process, Thread* target, const SignalInfo& info, Shortage shortage) {
+  if (process.has(kSystem) || (target != nullptr && target->is_system)) return {};  // R14
+  if (process.life.load(std::memory_order_acquire) != LifeState::Alive) return {};
+  if (TRY(enqueue(process, target, info, shortage)) == Sent::Fatal)
+    begin_exit(process, signal_status(info.signal, /*core=*/false));
   return {};
 }
 

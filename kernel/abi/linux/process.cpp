@@ -281,12 +281,11 @@ CallResult sys_pidfd_send_signal(const Call& call) {
   if (const auto from = call.pointer<process::SignalInfo>(2)) {
     info = TRY(from.load());
     if (info.signal != signal) return Error(Errno::Inval);
-    if ((info.code >= 0 || info.code == -6) && target != &call.process()) return Error(Errno::Perm);
+    if ((info.code >= 0 || info.code == process::kFromThreadKill) && target != &call.process()) return Error(Errno::Perm);
   }
-  TRY(process::check_may_signal(call.process(), *target, signal));
   if (target->life.load() != process::LifeState::Alive && target->life.load() != process::LifeState::Zombie)
     return Error(Errno::Srch);
-  if (signal != 0) process::send_signal(*target, info);
+  TRY(process::signal_from(call.process(), *target, info));
   return 0;
 }
 

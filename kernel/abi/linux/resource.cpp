@@ -3,6 +3,7 @@
 #include "abi/linux/system.h"
 #include "abi/linux/usage.h"
 #include "file/descriptor_table.h"
+#include "process/timers.h"
 #include "sync/mutex.h"
 
 namespace tine::abi::linux_abi {
@@ -44,6 +45,23 @@ Result<Resource> as_resource(unsigned number) {
   return static_cast<Resource>(number);
 }
 
+// Some limits are kept by whoever enforces them.
+Result<> follow_limit(Process& target, Resource resource) {
+  const auto limits = target.limits();
+  switch (resource) {
+    case Resource::Cpu:
+      return process::watch_cpu_limit(target);
+    case Resource::AddressSpace: case Resource::Data: case Resource::Stack:
+      if (const auto space = target.address_space())
+        space->set_limits({.address_space = (*limits)[Resource::AddressSpace].current,
+                           .data = (*limits)[Resource::Data].current,
+                           .stack = (*limits)[Resource::Stack].current});
+      return {};
+    default:
+      return {};
+  }
+}
+
 Result<> change_limit(Process& caller, Process& target, Resource resource, const Limit& wanted) {
   if (wanted.current > wanted.maximum) return Error(Errno::Inval);
   if (resource == Resource::Files && wanted.maximum > file::kMaxDescriptors) return Error(Errno::Perm);
@@ -55,7 +73,7 @@ Result<> change_limit(Process& caller, Process& target, Resource resource, const
   const auto changed = TRY(limits->clone());
   changed->values[static_cast<unsigned>(resource)] = wanted;
   target.set_limits(changed);
-  return {};
+  return follow_limit(target, resource);
 }
 
 // prlimit(2) of another process: the same user in every respect, or privileged.
