@@ -18,7 +18,7 @@ bool Buddy::announce(FrameNumber start, FrameNumber end) {
 
 void Buddy::push(Frame& first, unsigned order) {
   first.use = FrameUse::Free;
-  first.order = static_cast<uint8_t>(order);
+  first.order = static_cast<uint8_t>(kListed | order);
   first.refs.store(0, std::memory_order_relaxed);
   first.reserved = 0;
   lists_[order].push_front(first);
@@ -26,6 +26,7 @@ void Buddy::push(Frame& first, unsigned order) {
 }
 
 void Buddy::remove(Frame& first) {
+  first.order &= static_cast<uint8_t>(~kListed);
   FrameRing& list = lists_[first.order];
   list.remove(first);
   if (list.empty()) listed_orders_ &= ~(1u << first.order);
@@ -51,7 +52,7 @@ void Buddy::free(Frame& first, unsigned order) {
   FrameNumber number = number_of(first);
   while (order != kMaxOrder) {
     Frame& buddy = records_[number ^ (FrameNumber{1} << order)];
-    if (buddy.use != FrameUse::Free || buddy.order != order) break;
+    if (buddy.order != (kListed | order)) break;
     remove(buddy);
     number &= ~(FrameNumber{1} << order);
     order++;

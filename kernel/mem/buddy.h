@@ -26,7 +26,6 @@ class Buddy {
   static constexpr unsigned kMaxOrder = 10;
   static constexpr FrameNumber kMaxFrames = FrameNumber{1} << (37 - machine::kPageShift);  // 128 GiB
   static constexpr size_t kMaxRanges = 32;
-  static constexpr uint8_t kNotListed = 0xff;  // Frame::order of a free frame that lies in a per-CPU cache
 
   constexpr Buddy() = default;
 
@@ -36,7 +35,7 @@ class Buddy {
   // Hands over [start, end), not yet written to. False: too many ranges.
   bool announce(FrameNumber start, FrameNumber end);
 
-  // The first of 2^order free frames, aligned to their size; nullptr: none. The caller sets the record.
+  // The first of 2^order free frames, aligned to their size; nullptr: none. The caller writes the record.
   Frame* allocate(unsigned order);
   void free(Frame& first, unsigned order);
 
@@ -53,6 +52,9 @@ class Buddy {
   };
 
   static constexpr FrameNumber kBlockFrames = FrameNumber{1} << kMaxOrder;
+  // In Frame::order: the block lies in the list of its order. Nobody else sets this, so merging need not trust what the
+  // owners of frames write without the lock.
+  static constexpr uint8_t kListed = 0x80;
 
   FrameNumber number_of(const Frame& frame) const { return static_cast<FrameNumber>(&frame - records_); }
   void push(Frame& first, unsigned order);

@@ -88,7 +88,7 @@ void begin_use(Frame& frame, FrameUse use, unsigned order) {
       Frame& frame = *(first + (frames - 1 - i));  // the lowest address is used first
       frame.refs.store(0, std::memory_order_relaxed);
       frame.use = FrameUse::Free;
-      frame.order = Buddy::kNotListed;
+      frame.order = 0;
       frame.reserved = 0;
       cache.frames[cache.count++] = &frame;
     }
@@ -114,7 +114,6 @@ void free_frame(Frame& frame) {
   CpuCache& cache = local_cache();
   cache.used[static_cast<size_t>(frame.use)]--;
   frame.use = FrameUse::Free;
-  frame.order = Buddy::kNotListed;
   if (cache.count == CpuCache::kMost) [[unlikely]] give_back(cache, CpuCache::kBatch);
   cache.frames[cache.count++] = &frame;
 }

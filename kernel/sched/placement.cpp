@@ -72,6 +72,12 @@ void tell_idle_cpu(CpuSet allowed) {
 void announce_idle(unsigned cpu) { idle_cpus.fetch_or(bit_of(cpu)); }
 void withdraw_idle(unsigned cpu) { idle_cpus.fetch_and(~bit_of(cpu)); }
 
+bool anybody_waits() {
+  for (CpuSet left = online_cpus(); left != 0; left &= left - 1)
+    if (queue_of(lowest(left)).load() != 0) return true;
+  return false;
+}
+
 RunQueue& lock_queue_of(const Thread& thread) {
   while (true) {
     RunQueue& queue = queue_of(thread.cpu.load(std::memory_order_relaxed));

@@ -117,6 +117,9 @@ void join(RunQueue& queue, Thread& thread) NO_THREAD_SAFETY_ANALYSIS;  // that q
 unsigned choose_cpu(const Thread& thread);
 Thread* steal_for(RunQueue& queue) REQUIRES(queue.lock);
 
+// Whether a thread is queued on any CPU.
+bool anybody_waits();
+
 // CPUs that have nothing to do. Who wants to give one work claims it first, so that two do not choose the same.
 void announce_idle(unsigned cpu);
 void withdraw_idle(unsigned cpu);

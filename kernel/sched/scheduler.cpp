@@ -101,9 +101,15 @@ bool switch_away(RunQueue& queue) NO_THREAD_SAFETY_ANALYSIS {
 // Puts the running thread back and lets the best one run.
 bool give_way(RunQueue& queue, Place place) NO_THREAD_SAFETY_ANALYSIS {
   Thread& thread = *queue.current;
+  const bool belongs_here = (thread.affinity.load(std::memory_order_relaxed) & CpuSet{1} << queue.cpu) != 0;
+  if (!thread.is_idle && belongs_here && queue.load() == 0) {
+    if ((thread.user_work.load(std::memory_order_relaxed) & kWorkReschedule) != 0) thread.clear_work(kWorkReschedule);
+    queue.lock.unlock();
+    return false;
+  }
   if (!thread.is_idle) {
     change_state(thread, ThreadState::Running, ThreadState::Runnable);
-    if ((thread.affinity.load(std::memory_order_relaxed) & CpuSet{1} << queue.cpu) != 0) {
+    if (belongs_here) {
       queue.insert(thread, place);
     } else {
       queue.let_go(thread);
@@ -191,18 +197,23 @@ void on_cpu_started() {
 void run_idle_loop() NO_THREAD_SAFETY_ANALYSIS {
   const unsigned cpu = machine::cpu_id();  // an idle thread never moves
   RunQueue& queue = queue_of(cpu);
+  Thread& thread = current();
   while (true) {
     machine::disable_interrupts();
     announce_idle(cpu);
-    queue.lock.lock();
-    queue.account(uptime());
     queue.steal_contended = false;
-    if (give_way(queue, Place::Tail)) continue;
+    if (thread.user_work.load() != 0 || anybody_waits()) {
+      queue.lock.lock();
+      queue.account(uptime());
+      if (give_way(queue, Place::Tail)) continue;
+    }
     // Interrupts are off since before that look, so of a thread that came after it the interrupt is pending.
-    if (queue.steal_contended)
+    if (queue.steal_contended) {
       machine::enable_interrupts();
-    else
+      machine::spin_pause();
+    } else {
       machine::wait_for_interrupt();
+    }
   }
 }
 
@@ -215,6 +226,13 @@ void bind_idle(Thread& thread, unsigned cpu) {
   sync::SpinGuard guard(queue.lock);
   queue.idle = &thread;
   if (queue.current->is_idle) queue.request_preemption();
+}
+
+[[noreturn]] void sleep_for_ever(const char* wait_name) {
+  while (true) {
+    set_sleeping(Sleep::Uninterruptible, wait_name);
+    block(kForever);
+  }
 }
 
 void prepare_thread(Thread& thread, void (*function)(void*), void* argument) {

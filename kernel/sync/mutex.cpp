@@ -8,9 +8,6 @@ namespace tine::sync {
 
 namespace {
 
-// How often a contender looks before it sleeps: about the length of a short critical section on another CPU.
-constexpr unsigned kSpins = 200;
-
 // Before there are threads the boot CPU owns mutexes under this name; nobody can contend then.
 constinit char boot_owner[2] = {};
 
@@ -40,7 +37,7 @@ bool Mutex::try_lock() {
 // While nobody sleeps for it yet, the owner probably runs on another CPU and is about to let go.
 bool Mutex::spin_for(uintptr_t me) {
   if (machine::cpu_count() == 1) return false;
-  for (unsigned i = 0; i < kSpins; i++) {
+  for (unsigned i = 0; i < kSpinsBeforePark; i++) {
     uintptr_t owner = owner_.load(std::memory_order_relaxed);
     if (owner == 0 && owner_.compare_exchange_strong(owner, me, std::memory_order_acquire)) return true;
     if ((owner & kWaiters) != 0) return false;

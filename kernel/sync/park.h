@@ -9,4 +9,7 @@ namespace tine::sync {
 void park(const char* reason);
 void unpark(void* thread);
 
+// How often a contender looks before it parks: about the length of a short critical section on another CPU.
+inline constexpr unsigned kSpinsBeforePark = 200;
+
 }  // namespace tine::sync

@@ -16,8 +16,20 @@ bool RwLock::try_take(bool shared) {
   return false;
 }
 
+// While nobody sleeps for it yet, the holders probably run on other CPUs and are about to let go.
+bool RwLock::spin_for(bool shared) {
+  if (machine::cpu_count() == 1) return false;
+  for (unsigned i = 0; i < kSpinsBeforePark; i++) {
+    if ((state_.load(std::memory_order_relaxed) & kWaiters) != 0) return false;
+    if (try_take(shared)) return true;
+    machine::spin_pause();
+  }
+  return false;
+}
+
 void RwLock::wait(bool shared) {
   note_contention(class_);
+  if (spin_for(shared)) return;
   ParkedThread waiter{.thread = machine::current_thread(), .wants_shared = shared};
   {
     SpinGuard guard(queue_lock_);

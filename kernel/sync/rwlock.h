@@ -37,6 +37,7 @@ class CAPABILITY("rwlock") RwLock {
 
   void acquire_exclusive(Attempt attempt);
   bool try_take(bool shared);
+  bool spin_for(bool shared);
   void wait(bool shared);
   void grant_next() REQUIRES(queue_lock_);
 
