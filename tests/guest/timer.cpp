@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Clocks, sleeping, interval timers, POSIX timers.
+#include <signal.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <sys/times.h>
+
+#include "check.h"
+
+namespace {
+volatile int fired;
+void catch_alarm(int signal) {
+  struct sigaction action = {};
+  action.sa_handler = [](int) { fired = fired + 1; };
+  action.sa_flags = SA_RESTART;
+  CHECK_OK(sigaction(signal, &action, nullptr));
+}
+int64_t clock_ns(clockid_t clock) {
+  timespec now;
+  CHECK_OK(clock_gettime(clock, &now));
+  return now.tv_sec * 1'000'000'000ll + now.tv_nsec;
+}
+void burn_ms(int64_t milliseconds) {
+  const int64_t end = clock_ns(CLOCK_PROCESS_CPUTIME_ID) + milliseconds * 1'000'000;
+  while (clock_ns(CLOCK_PROCESS_CPUTIME_ID) < end) {
+  }
+}
+}  // namespace
+
+TEST(monotonic_clock_never_goes_back) {
+  int64_t last = now_ns();
+  for (int i = 0; i < 20'000; i++) {
+    const int64_t now = now_ns();
+    CHECK(now >= last);
+    last = now;
+  }
+}
+
+TEST(realtime_clock_can_be_set_by_root_alone) {
+  timespec before;
+  CHECK_OK(clock_gettime(CLOCK_REALTIME, &before));
+  CHECK_EQ(in_child([=] {
+             CHECK_OK(setuid(1000));
+             CHECK_ERRNO(clock_settime(CLOCK_REALTIME, &before), EPERM);
+           }),
+           0);
+  const timespec later = {before.tv_sec + 1000, 0};
+  CHECK_OK(clock_settime(CLOCK_REALTIME, &later));
+  CHECK(time(nullptr) >= later.tv_sec);
+  CHECK_OK(clock_settime(CLOCK_REALTIME, &before));
+}
+
+TEST(clock_errors) {
+  timespec time;
+  CHECK_ERRNO(syscall(SYS_clock_gettime, 77, &time), EINVAL);
+  CHECK_ERRNO(syscall(SYS_clock_gettime, CLOCK_MONOTONIC, reinterpret_cast<timespec*>(8)), EFAULT);
+  const timespec bad = {0, 1'000'000'000};
+  CHECK_ERRNO(nanosleep(&bad, nullptr), EINVAL);
+}
+
+TEST(sleep_is_at_least_as_long_as_asked) {
+  for (const long milliseconds : Ints{1, 5, 20}) {
+    const int64_t began = now_ns();
+    sleep_ms(milliseconds);
+    CHECK(now_ns() - began >= milliseconds * 1'000'000);
+  }
+}
+
+TEST(absolute_sleep_in_the_past_returns_at_once) {
+  const timespec past = {0, 1};
+  CHECK_EQ(clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &past, nullptr), 0);
+}
+
+TEST(process_cpu_clock_counts_only_when_running) {
+  const int64_t before = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
+  sleep_ms(100);
+  CHECK(clock_ns(CLOCK_PROCESS_CPUTIME_ID) - before < 60'000'000);
+  const int64_t wall = now_ns();
+  burn_ms(50);
+  CHECK(now_ns() - wall >= 45'000'000);
+}
+
+TEST(S3_cpu_time_starts_fresh_in_the_child) {
+  burn_ms(80);
+  CHECK_EQ(in_child([] { CHECK(clock_ns(CLOCK_PROCESS_CPUTIME_ID) < 50'000'000); }), 0);
+}
+
+TEST(times_counts_ticks_of_children_once_they_are_waited_for) {
+  const pid_t child = start_child([] { burn_ms(60); });
+  struct tms before, after;
+  CHECK(times(&before) != static_cast<clock_t>(-1));
+  CHECK_EQ(wait_for(child), 0);
+  times(&after);
+  CHECK_EQ(before.tms_cutime + before.tms_cstime, 0);
+  CHECK(after.tms_cutime + after.tms_cstime >= 4);
+}
+
+TEST(interval_timer_repeats_until_stopped) {
+  catch_alarm(SIGALRM);
+  const itimerval often = {{0, 5000}, {0, 5000}};
+  CHECK_OK(setitimer(ITIMER_REAL, &often, nullptr));
+  CHECK(eventually([] { return fired >= 5; }));
+  const itimerval off = {};
+  itimerval old = {};
+  CHECK_OK(setitimer(ITIMER_REAL, &off, &old));
+  CHECK_EQ(old.it_interval.tv_usec, 5000);
+  sleep_ms(20);
+  const int count = fired;
+  sleep_ms(30);
+  CHECK_EQ(fired, count);
+}
+
+TEST(C12_interval_timers_and_alarms_are_not_inherited) {
+  catch_alarm(SIGALRM);
+  alarm(100);
+  CHECK_EQ(in_child([] { CHECK_EQ(alarm(0), 0u); }), 0);
+  CHECK(alarm(0) > 0);
+  const itimerval cpu = {{100, 0}, {100, 0}};
+  for (int kind : Ints{ITIMER_REAL, ITIMER_VIRTUAL, ITIMER_PROF}) {
+    CHECK_OK(setitimer(kind, &cpu, nullptr));
+    CHECK_EQ(in_child([=] {
+               itimerval now;
+               CHECK_OK(getitimer(kind, &now));
+               CHECK_EQ(now.it_value.tv_sec, 0);
+               CHECK_EQ(now.it_interval.tv_sec, 0);
+             }),
+             0);
+  }
+}
+
+TEST(virtual_and_profiling_timers_count_cpu_time) {
+  catch_alarm(SIGVTALRM);
+  catch_alarm(SIGPROF);
+  const itimerval soon = {{0, 0}, {0, 30'000}};
+  CHECK_OK(setitimer(ITIMER_VIRTUAL, &soon, nullptr));
+  sleep_ms(80);
+  CHECK_EQ(fired, 0);
+  burn_ms(200);
+  CHECK_EQ(fired, 1);
+  CHECK_OK(setitimer(ITIMER_PROF, &soon, nullptr));
+  burn_ms(200);
+  CHECK_EQ(fired, 2);
+}
+
+TEST(alarm_survives_exec) {
+  CHECK_EQ(in_child([] {
+             alarm(1);
+             execl("/bin/busybox", "sleep", "10", static_cast<char*>(nullptr));
+           }),
+           128 + SIGALRM);
+}
+
+TEST(posix_timer_sends_a_value) {
+  static volatile int value;
+  struct sigaction action = {};
+  action.sa_sigaction = [](int, siginfo_t* info, void*) {
+    CHECK_EQ(info->si_code, SI_TIMER);
+    value = info->si_value.sival_int;
+  };
+  action.sa_flags = SA_SIGINFO;
+  CHECK_OK(sigaction(SIGRTMIN + 2, &action, nullptr));
+  sigevent event = {};
+  event.sigev_notify = SIGEV_SIGNAL;
+  event.sigev_signo = SIGRTMIN + 2;
+  event.sigev_value.sival_int = 1234;
+  timer_t timer;
+  CHECK_OK(timer_create(CLOCK_MONOTONIC, &event, &timer));
+  const itimerspec soon = {{0, 0}, {0, 10'000'000}};
+  CHECK_OK(timer_settime(timer, 0, &soon, nullptr));
+  CHECK(eventually([] { return value == 1234; }));
+  itimerspec now;
+  CHECK_OK(timer_gettime(timer, &now));
+  CHECK_EQ(now.it_value.tv_nsec, 0);
+  CHECK_OK(timer_delete(timer));
+  CHECK_ERRNO(syscall(SYS_timer_delete, timer), EINVAL);
+}
+
+TEST(C12_posix_timers_are_not_inherited) {
+  sigevent event = {};
+  event.sigev_notify = SIGEV_NONE;
+  int timer = -1;
+  CHECK_OK(syscall(SYS_timer_create, CLOCK_MONOTONIC, &event, &timer));
+  CHECK_EQ(in_child([=] {
+             itimerspec now;
+             CHECK_ERRNO(syscall(SYS_timer_gettime, timer, &now), EINVAL);
+           }),
+           0);
+}
+
+TEST(RLIMIT_CPU_raises_SIGXCPU) {
+  CHECK_EQ(in_child([] { system("ulimit -t 1; exec busybox sh -c 'while :; do :; done'") == 0 ? _exit(0) : _exit(1); }),
+           1);
+}
