@@ -65,19 +65,31 @@ Result<Ref<AddressSpace>> AddressSpace::fork() {
 
 // --- CPUs ---
 
-// The bit is set before the table is loaded, so that a change that does not see it comes before anything is cached.
+// The scheduler loads a page table only when it differs from the loaded one. Between two threads of one space the CPU is
+// in no set for a moment, and a flush may pass it by; the generation tells.
+namespace {
+struct LastSpace {
+  uint64_t id = 0;
+  uint64_t generation = 0;
+};
+constinit LastSpace last_space[machine::kMaxCpus];
+}  // namespace
+
 void AddressSpace::activate(unsigned cpu) {
-  active_.fetch_or(CpuSet{1} << cpu);
-  machine::load_top_table(root_);
+  active_.fetch_or(CpuSet{1} << cpu);   // from here on a flush interrupts this CPU; one before shows in the generation
+  const LastSpace& last = last_space[cpu];
+  if (machine::loaded_top_table() == root_ && (last.id != id_ || last.generation != generation_.load()))
+    machine::flush_local_tlb();
 }
 
 void AddressSpace::deactivate(unsigned cpu) {
-  machine::load_top_table(machine::kernel_top_table());
+  last_space[cpu] = {id_, generation_.load()};
   active_.fetch_and(~(CpuSet{1} << cpu));
 }
 
+// The page tables have changed: first the generation, then the look at who runs here.
 void AddressSpace::flush(uintptr_t start, uintptr_t end) {
-  std::atomic_thread_fence(std::memory_order_seq_cst);   // the page tables' changes, then the look at who runs here
+  generation_.fetch_add(1);
   if (const CpuSet cpus = active_.load(); cpus != 0) machine::shoot_down_tlb(cpus, start, end);
 }
 
@@ -135,28 +147,38 @@ uint64_t AddressSpace::resident_pages(uintptr_t start, uintptr_t end) const {
 // --- Audit ---
 
 // Reads all spaces without their locks: it means something only while nothing else runs.
-unsigned AddressSpace::audit() NO_THREAD_SAFETY_ANALYSIS {
+void AddressSpace::audit(AuditReport& report) NO_THREAD_SAFETY_ANALYSIS {
   sync::SpinGuard guard(all_lock);
-  unsigned broken = 0;
-  for (const AddressSpace& space : *all_spaces) space.tree_.tally();
+  PageTally found;
+  for (const AddressSpace& space : *all_spaces) space.tree_.tally(found);
   for (const AddressSpace& space : *all_spaces) {
-    broken += space.tree_.verify();
-    broken += space.regions_.verify();
+    const auto id = static_cast<unsigned long>(space.id_);
+    if (const unsigned broken = space.tree_.verify()) report.problem("space %lu: %u errors in its page tree", id, broken);
+    if (const unsigned broken = space.regions_.verify()) report.problem("space %lu: %u errors in its map", id, broken);
     uint64_t pages = 0;
+    uint64_t locked = 0;
     space.regions_.for_each(0, machine::kUserEnd, [&](const Region& region) NO_THREAD_SAFETY_ANALYSIS {
       space.tree_.for_each(region.start, region.end, [&](uintptr_t, Entry) { ++pages; });
+      if (region.locked_by == space.id_) locked += region.pages();
     });
-    broken += pages != space.tree_.pages();   // a page outside of every region
+    if (pages != space.tree_.pages())
+      report.problem("space %lu: %lu pages, of which %lu lie in regions", id,
+                     static_cast<unsigned long>(space.tree_.pages()), static_cast<unsigned long>(pages));
+    if (locked != space.locked_pages_) report.problem("space %lu: locked pages are miscounted", id);
   }
-  return broken;
+  const mem::FrameCounts frames = mem::count_frames();
+  const uint64_t tables = found.tables + pooled_tables();
+  if (frames.table != tables)
+    report.problem("%lu page tables allocated, %lu found", static_cast<unsigned long>(frames.table),
+                   static_cast<unsigned long>(tables));
+  if (frames.user != found.pages)
+    report.problem("%lu anonymous pages allocated, %lu found", static_cast<unsigned long>(frames.user),
+                   static_cast<unsigned long>(found.pages));
 }
 
 Result<> init() {
   all_spaces.construct();
-  register_audit("memory", [](AuditReport& report) {
-    if (const unsigned broken = AddressSpace::audit())
-      report.problem("%u broken rules in page trees or region maps", broken);
-  });
+  register_audit("memory", AddressSpace::audit);
   return {};
 }
 

@@ -15,6 +15,7 @@
 #include <cstdint>
 #include <span>
 
+#include "base/audit.h"
 #include "base/ref.h"
 #include "base/result.h"
 #include "base/units.h"
@@ -104,10 +105,11 @@ class AddressSpace : public RefCounted<AddressSpace>, public mem::FromCache<Addr
   Result<Ref<AddressSpace>> fork();
   ~AddressSpace();
 
-  // --- The CPUs that run here. Interrupts are off. ---
+  // --- The CPUs that run here. Interrupts are off from deactivate() of one space, on this CPU, to activate() of the
+  // next, if any, and until its root(), or the kernel's, is loaded. ---
   machine::PhysAddr root() const { return root_; }
-  void activate(unsigned cpu);     // loads the page table
-  void deactivate(unsigned cpu);   // loads the kernel's: nothing of this space stays in the TLB
+  void activate(unsigned cpu);
+  void deactivate(unsigned cpu);
   CpuSet active_cpus() const { return active_.load(); }
 
   // Makes `address` accessible, if the program may. The calling thread may sleep; interrupts are on.
@@ -158,8 +160,8 @@ class AddressSpace : public RefCounted<AddressSpace>, public mem::FromCache<Addr
   uint64_t locked_pages() const;
   uint64_t resident_pages(uintptr_t start, uintptr_t end) const;
 
-  // For the audit: counts broken rules in all address spaces. Exact when nothing else runs.
-  static unsigned audit();
+  // Checks the rules in all address spaces, and that no frame is lost. Exact when nothing else runs.
+  static void audit(AuditReport& report);
 
  private:
   class Removal;   // a PageGather that knows whom to tell: vm/removal.h
@@ -215,6 +217,7 @@ class AddressSpace : public RefCounted<AddressSpace>, public mem::FromCache<Addr
   const machine::PhysAddr root_;
   const uint64_t id_;                       // never used again; what Region::locked_by refers to
   std::atomic<CpuSet> active_{0};
+  std::atomic<uint64_t> generation_{0};     // flushes so far
 
  public:
   boost::intrusive::list_member_hook<> all_hook;   // every address space, for the audit

@@ -26,6 +26,8 @@ class TablePool {
     return true;
   }
 
+  unsigned count() const { return count_; }
+
  private:
   static constexpr unsigned kCapacity = 64;
   Frame* first_ = nullptr;
@@ -80,11 +82,17 @@ Result<Frame*> allocate_user_page(mem::Contents contents) {
   return page;
 }
 
-void drain_table_pools() {
-  for (CpuPools& pools : cpu_pools) {
-    while (Frame* table = pools.tables.take()) mem::free_block(*table);
-    while (Frame* top = pools.tops.take()) mem::free_block(*top);
-  }
+void drain_table_pool() {
+  const machine::InterruptGuard guard;
+  CpuPools& pools = cpu_pools[machine::cpu_id()];
+  while (Frame* table = pools.tables.take()) mem::free_block(*table);
+  while (Frame* top = pools.tops.take()) mem::free_block(*top);
+}
+
+uint64_t pooled_tables() {
+  uint64_t count = 0;
+  for (const CpuPools& pools : cpu_pools) count += pools.tables.count() + pools.tops.count();
+  return count;
 }
 
 }  // namespace tine::vm

@@ -31,7 +31,9 @@ using KernelPageGather = PageGather<KernelPages>;
 // A page of anonymous memory with one reference. Errors: NoMem.
 Result<Frame*> allocate_user_page(mem::Contents contents);
 
-// Returns the pooled tables of all CPUs to the frame allocator, for the audit. Nothing else may run.
-void drain_table_pools();
+// Returns this CPU's pooled tables to the frame allocator; see sched::on_every_cpu.
+void drain_table_pool();
+// How many tables wait in the pools of all CPUs. Exact when nothing else runs.
+uint64_t pooled_tables();
 
 }  // namespace tine::vm

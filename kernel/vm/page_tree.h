@@ -40,6 +40,12 @@ enum class WriteFault : uint8_t {
   NoMemory,
 };
 
+// What tally() found, each counted once: tables (top ones included) and pages of anonymous memory.
+struct PageTally {
+  uint64_t tables = 0;
+  uint64_t pages = 0;
+};
+
 template <PagePolicy Policy>
 class PageTree {
  public:
@@ -109,7 +115,7 @@ class PageTree {
   // The audit, in two passes over all trees while nothing changes them: tally() counts how often each table and each
   // anonymous page is referred to (in Frame::page.index, which is 0 between audits); verify(), called after tally() of every tree, compares that with the reference
   // counts, checks the rules above, clears the tallies and returns the number of broken rules.
-  void tally() const { tally_in(*top_, machine::kTopLevel); }
+  void tally(PageTally& found) const { tally_in(*top_, machine::kTopLevel, found); }
   unsigned verify() const { return verify_in(*top_, machine::kTopLevel); }
 
  private:
@@ -199,7 +205,7 @@ class PageTree {
   Result<> prepare(const Step& step, Gather& gather);
   void commit(const Step& step, Gather& gather);
 
-  void tally_in(Table& table, unsigned level) const;
+  void tally_in(Table& table, unsigned level, PageTally& found) const;
   unsigned verify_in(Table& table, unsigned level) const;
 
   void add_pages(int64_t change) {

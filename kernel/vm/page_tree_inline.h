@@ -346,13 +346,14 @@ Result<> PageTree<Policy>::move(uintptr_t from, uintptr_t to, uint64_t size, Gat
 // --- Audit ---
 
 template <PagePolicy Policy>
-void PageTree<Policy>::tally_in(Table& table, unsigned level) const {
+void PageTree<Policy>::tally_in(Table& table, unsigned level, PageTally& found) const {
+  ++found.tables;
   for_each_used(table, level, [&](unsigned, Entry entry) {
     Frame& child = frame_at(entry);
     if (level == 0) {
-      if (child.use == mem::FrameUse::User) ++child.page.index;
+      if (child.use == mem::FrameUse::User) found.pages += ++child.page.index == 1;
     } else if (++child.page.index == 1) {
-      tally_in(table_at(entry), level - 1);
+      tally_in(table_at(entry), level - 1, found);
     }
   });
 }

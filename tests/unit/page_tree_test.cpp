@@ -51,6 +51,11 @@ class Arena {
   PhysAddr address_of(const Frame& frame) { return static_cast<PhysAddr>(&frame - frames_.data()) * kPageSize; }
   Table& table(PhysAddr address) { return contents_[address / kPageSize]; }
   Frame& record(Table& table) { return frames_[static_cast<size_t>(&table - contents_.data())]; }
+  template <class Visit>
+  void for_each_live(Visit&& visit) const {
+    for (const Frame& frame : frames_)
+      if (frame.use != FrameUse::Free) visit(frame);
+  }
   std::atomic<uint64_t>& number(Frame& frame) { return table(address_of(frame)).slots[0]; }
   Frame& zero() { return *zero_; }
 
@@ -266,7 +271,11 @@ class PageTreeTest : public testing::Test {
   std::unique_ptr<Process> make_process() { return std::make_unique<Process>(std::move(*Tree::make())); }
 
   void audit(const std::vector<std::unique_ptr<Process>>& processes) {
-    for (auto& process : processes) process->tree.tally();
+    PageTally found;
+    for (auto& process : processes) process->tree.tally(found);
+    size_t shared = 0;
+    arena_.for_each_live([&](const Frame& frame) { shared += frame.use == FrameUse::File; });
+    EXPECT_EQ(found.tables + found.pages + shared + 1, arena_.live) << "and the zero page";
     unsigned broken = 0;
     for (auto& process : processes) broken += process->tree.verify();
     EXPECT_EQ(broken, 0u);
