@@ -15,8 +15,11 @@ namespace tine::file {
 
 inline constexpr unsigned kMaxDescriptors = 1u << 20;
 
-class DescriptorTable : public RefCounted<DescriptorTable>, public mem::FromCache<DescriptorTable> {
+class DescriptorTable : public RefCounted<DescriptorTable>,
+                        public mem::FromCache<DescriptorTable>,
+                        public LockOwner {                         // of fcntl(2)'s record locks
  public:
+  DescriptorTable() { detects_deadlocks = true; }
   static Result<Ref<DescriptorTable>> create();                  // empty (RFCFDG)
   Result<Ref<DescriptorTable>> fork();                           // O(1): shares the tree by its root (RFFDG)
   ~DescriptorTable();
@@ -38,7 +41,14 @@ class DescriptorTable : public RefCounted<DescriptorTable>, public mem::FromCach
   int next_used(int from) const;
 
  private:
+  using Tree = DescriptorTree<Ref<File>>;
+  // A file has been closed here: its record locks go with any of its descriptors.
+  void release_record_locks(const Ref<File>& file);
+  void release_record_locks(const Tree& closed);
+  Result<> replace(Result<Tree> (*change)(const Tree& tree, unsigned first, unsigned last), unsigned first, unsigned last);
+
   mutable sync::Spinlock lock_{"descriptor table"};
+  Tree tree_ GUARDED_BY(lock_);
 };
 
 }  // namespace tine::file

@@ -17,10 +17,11 @@ constexpr int kSeekSet = 0, kSeekCurrent = 1, kSeekEnd = 2;
 
 }  // namespace
 
-File::File(uint32_t flags, Path path) : flags_(flags & ~(kCreate | kExclusive | kNoCtty | kTruncate | kCloseOnExec)), path_(std::move(path)) {}
+File::File(uint32_t flags, Path path)
+    : flags_(flags & ~(kCreate | kExclusive | kNoCtty | kTruncate | kCloseOnExec)), path_(std::move(path)) {}
 
 File::~File() {
-  if (inode() != nullptr) release_file_locks(*inode(), this);
+  if (inode() != nullptr) release_locks(*inode(), *this);
 }
 
 Result<size_t> File::read(IoBuffer&, uint64_t*) { return Error(Errno::Inval); }

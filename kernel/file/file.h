@@ -11,6 +11,7 @@
 #include "base/result.h"
 #include "file/close_watch.h"
 #include "file/io_buffer.h"
+#include "file/lock_owner.h"
 #include "file/path.h"
 #include "file/poll.h"
 #include "mem/object_cache.h"
@@ -29,7 +30,8 @@ inline constexpr uint32_t kOpenAccessMask = 3, kReadOnly = 0, kWriteOnly = 1, kR
 struct Stat;            // file/inode.h
 class DirectorySink;    // file/inode.h
 
-class File : public RefCounted<File> {
+// As a LockOwner it has flock(2)'s and F_OFD_SETLK's locks.
+class File : public RefCounted<File>, public LockOwner {
  public:
   // `path`: where it was opened; empty for pipes, sockets and the like.
   File(uint32_t flags, Path path);

@@ -15,7 +15,7 @@ Inode::Inode(FileSystem& file_system, uint64_t number, uint32_t mode, identity::
   accessed = modified = changed = born = now;
 }
 
-Inode::~Inode() { delete locks.load(std::memory_order_relaxed); }
+Inode::~Inode() { delete_locks(locks.load(std::memory_order_relaxed)); }
 
 void Inode::touch_accessed() {
   constexpr Nanoseconds kDay = 86'400 * kSecond;

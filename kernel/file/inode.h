@@ -62,7 +62,8 @@ struct Stat {
   Nanoseconds accessed = 0, modified = 0, changed = 0, born = 0;
 };
 
-// Takes directory entries one by one; false: no room for this one, stop.
+// Takes directory entries one by one; false: no room for this one, stop. It may touch user memory: call it without
+// spinlocks.
 class DirectorySink {
  public:
   // `next`: the offset from which reading goes on after this entry.
@@ -138,6 +139,7 @@ class Inode : public RefCounted<Inode> {
   virtual Result<Ref<File>> open(const Path& path, uint32_t flags);                // regular files
   virtual Result<> truncate(uint64_t size);
   virtual Result<Ref<vm::MemoryObject>> memory_object();
+  virtual bool has_seals() const { return false; }       // F_ADD_SEALS: file/memory_file.h
   virtual bool is_open_file() const { return false; }   // made up for an open file without a place: file/open.h
 
   // The pipe or socket behind a special file; the first one attached stays until the inode goes.

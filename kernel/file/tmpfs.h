@@ -59,6 +59,7 @@ class TmpfsRegular final : public TmpfsInode, public mem::FromCache<TmpfsRegular
   Result<Ref<File>> open(const Path& path, uint32_t flags) override;
   Result<> truncate(uint64_t size) override;
   Result<Ref<vm::MemoryObject>> memory_object() override;
+  bool has_seals() const override { return true; }
 
   // F_ADD_SEALS. Files other than memfd_create's are sealed against sealing.
   std::atomic<uint32_t> seals{kSealSeal};
