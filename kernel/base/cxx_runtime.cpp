@@ -4,6 +4,18 @@
 
 extern "C" void __cxa_pure_virtual() { tine::panic("pure virtual function called"); }
 
+#if TINE_DEBUG
+// Boost's containers check themselves in debug kernels.
+namespace boost {
+void assertion_failed(const char* expression, const char*, const char* file, long line) {
+  tine::assertion_failed(expression, file, static_cast<int>(line));
+}
+void assertion_failed_msg(const char* expression, const char*, const char*, const char* file, long line) {
+  tine::assertion_failed(expression, file, static_cast<int>(line));
+}
+}  // namespace boost
+#endif
+
 namespace std {
 
 // libstdc++'s headers call these where a hosted program would throw.

@@ -24,12 +24,13 @@ using FrameNumber = uint64_t;
 class Buddy {
  public:
   static constexpr unsigned kMaxOrder = 10;
+  static constexpr FrameNumber kBlockFrames = FrameNumber{1} << kMaxOrder;
   static constexpr FrameNumber kMaxFrames = FrameNumber{1} << (37 - machine::kPageShift);  // 128 GiB
   static constexpr size_t kMaxRanges = 32;
 
   constexpr Buddy() = default;
 
-  // `records`: one for each frame number below the highest ever named here.
+  // `records`: one for each frame number up to the highest ever named here, rounded up to a whole block of 4 MiB.
   void init(Frame* records) { records_ = records; }
 
   // Hands over [start, end), not yet written to. False: too many ranges.
@@ -51,7 +52,6 @@ class Buddy {
     FrameNumber start, end;
   };
 
-  static constexpr FrameNumber kBlockFrames = FrameNumber{1} << kMaxOrder;
   // In Frame::order: the block lies in the list of its order. Nobody else sets this, so merging need not trust what the
   // owners of frames write without the lock.
   static constexpr uint8_t kListed = 0x80;

@@ -199,7 +199,7 @@ Result<> init_frames() {
   PhysAddr highest = boot.highest_address;
   if (!boot.initrd.empty())
     highest = std::max(highest, machine::virtual_to_physical(boot.initrd.data() + boot.initrd.size()));
-  const PhysAddr limit = std::min(round_up(highest, kPageSize), Buddy::kMaxFrames * kPageSize);
+  const PhysAddr limit = std::min(round_up(highest, Buddy::kBlockFrames * kPageSize), Buddy::kMaxFrames * kPageSize);
 
   // Frame 0 stays unused, as 0 is how "no frame" is written.
   auto clip = [&](const machine::MemoryRange& range) {
