@@ -27,7 +27,8 @@ Result<> check_segment(const ElfProgramHeader& segment) {
   // The file's pages are mapped, so what lies together in memory lies together in the file.
   if ((segment.address - segment.offset) % kPageSize != 0) return Error(Errno::Inval);
   constexpr auto kLargestFile = static_cast<uint64_t>(INT64_MAX);
-  if (segment.offset > kLargestFile || segment.file_size > kLargestFile - segment.offset) return Error(Errno::Inval);
+  if (segment.offset > kLargestFile || segment.file_size > kLargestFile - segment.offset)
+    return Error(Errno::Inval);
   return {};
 }
 
@@ -53,15 +54,16 @@ Result<ElfHeader> check_elf_header(std::span<const std::byte> head) {
   if (head.size() < sizeof(header)) return Error(Errno::NoExec);
   std::memcpy(&header, head.data(), sizeof(header));
   const uint8_t* ident = header.ident;
-  if (!std::equal(std::begin(kMagic), std::end(kMagic), ident) || ident[4] != kClass64 || ident[5] != kLittleEndian ||
-      ident[6] != kCurrentVersion)
+  if (!std::equal(std::begin(kMagic), std::end(kMagic), ident) || ident[4] != kClass64 ||
+      ident[5] != kLittleEndian || ident[6] != kCurrentVersion)
     return Error(Errno::NoExec);
   if (header.machine != kX86_64 || (header.type != kFixed && header.type != kPositionIndependent))
     return Error(Errno::NoExec);
   if (header.program_header_size != sizeof(ElfProgramHeader) || header.program_header_count == 0 ||
       header.program_header_count > kMaxProgramHeaders)
     return Error(Errno::NoExec);
-  if (header.program_header_offset > static_cast<uint64_t>(INT64_MAX) - kMaxProgramHeaders * sizeof(ElfProgramHeader))
+  if (header.program_header_offset >
+      static_cast<uint64_t>(INT64_MAX) - kMaxProgramHeaders * sizeof(ElfProgramHeader))
     return Error(Errno::NoExec);
   return header;
 }
@@ -90,7 +92,8 @@ Result<ElfLayout> check_elf_layout(const ElfHeader& header, std::span<const ElfP
     }
   }
   if (layout.end == 0) return Error(Errno::NoExec);
-  // A fixed program must not start where nothing may be mapped; its entry must at least be an address of a program.
+  // A fixed program must not start where nothing may be mapped; its entry must at least be an address of a
+  // program.
   if (!layout.position_independent && layout.start < machine::kUserStart) return Error(Errno::Inval);
   if (layout.entry >= machine::kUserEnd) return Error(Errno::Inval);
   return layout;

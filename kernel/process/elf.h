@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// ELF program files: what their headers say, checked. Pure functions of bytes that anybody may have written; they
-// compile on the host, where mutated headers are tried on them. After a successful check, no sum of an address or offset
-// with a size overflows, every segment lies below the end of user memory, and the kernel can map by the numbers alone.
-// Source: the System V gABI (chapters 4 and 5), the x86-64 psABI, execve(2).
+// ELF program files: what their headers say, checked. Pure functions of bytes that anybody may have written;
+// they compile on the host, where mutated headers are tried on them. After a successful check, no sum of an
+// address or offset with a size overflows, every segment lies below the end of user memory, and the kernel
+// can map by the numbers alone. Source: the System V gABI (chapters 4 and 5), the x86-64 psABI, execve(2).
 #pragma once
 
 #include <cstddef>
@@ -39,12 +39,12 @@ Result<ElfHeader> check_elf_header(std::span<const std::byte> head);
 
 // What the program headers say together.
 struct ElfLayout {
-  uint64_t start = 0, end = 0;        // page-aligned range of all segments, as linked
-  uint64_t alignment = 0;             // of `start`, for a position-independent program; at least a page
-  uint64_t entry = 0;                 // as linked
-  uint64_t header_table = 0;          // where the program headers are in memory, as linked; 0: not loaded
-  uint64_t interpreter_offset = 0;    // in the file; size 0: there is none
-  uint64_t interpreter_size = 0;      // with the terminating 0
+  uint64_t start = 0, end = 0;      // page-aligned range of all segments, as linked
+  uint64_t alignment = 0;           // of `start`, for a position-independent program; at least a page
+  uint64_t entry = 0;               // as linked
+  uint64_t header_table = 0;        // where the program headers are in memory, as linked; 0: not loaded
+  uint64_t interpreter_offset = 0;  // in the file; size 0: there is none
+  uint64_t interpreter_size = 0;    // with the terminating 0
   bool position_independent = false;
 
   uint64_t size() const { return end - start; }

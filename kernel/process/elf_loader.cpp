@@ -34,7 +34,8 @@ class ElfFile {
     const uint64_t offset = header_.program_header_offset;
     if (offset <= head.size() && size <= head.size() - offset)
       std::memcpy(table, head.data() + offset, size);
-    else if (TRY(read_program(file, offset, std::as_writable_bytes(std::span(table, segments_.size())))) != size)
+    else if (TRY(read_program(file, offset, std::as_writable_bytes(std::span(table, segments_.size())))) !=
+             size)
       return Error(Errno::NoExec);
     layout_ = TRY(check_elf_layout(header_, segments_));
     return {};
@@ -45,10 +46,12 @@ class ElfFile {
 
   // Maps all segments, moved by `bias`. The range they lie in must be free or the caller's to replace.
   Result<> map(AddressSpace& space, uintptr_t bias) const {
-    if (layout_.start + bias < machine::kUserStart || layout_.end + bias > machine::kUserEnd) return Error(Errno::NoMem);
+    if (layout_.start + bias < machine::kUserStart || layout_.end + bias > machine::kUserEnd)
+      return Error(Errno::NoMem);
     const Ref<vm::MemoryObject> object = TRY(file_->memory_object());
     for (const ElfProgramHeader& segment : segments_)
-      if (segment.type == ElfProgramHeader::kLoad && segment.memory_size != 0) TRY(map_segment(space, segment, bias, object));
+      if (segment.type == ElfProgramHeader::kLoad && segment.memory_size != 0)
+        TRY(map_segment(space, segment, bias, object));
     return {};
   }
 
@@ -103,13 +106,16 @@ class ElfFile {
 // The dynamic linker goes among the mappings, where there is room for all its segments together.
 Result<uintptr_t> place_among_mappings(AddressSpace& space, const ElfLayout& layout) {
   const uint64_t slack = layout.alignment - kPageSize;
-  const uintptr_t room = TRY(space.map({.size = layout.size() + slack, .protection = vm::kNoAccess, .object = nullptr}));
+  const uintptr_t room =
+      TRY(space.map({.size = layout.size() + slack, .protection = vm::kNoAccess, .object = nullptr}));
   return round_up(room, layout.alignment) - round_down(layout.start, layout.alignment);
 }
 
-Result<Ref<file::File>> open_interpreter(const Process& process, file::File& program, const ElfLayout& layout) {
+Result<Ref<file::File>> open_interpreter(const Process& process, file::File& program,
+                                         const ElfLayout& layout) {
   auto name = TRY(mem::Buffer<char>::make(layout.interpreter_size));
-  if (TRY(read_program(program, layout.interpreter_offset, std::as_writable_bytes(name.span()))) != name.size() ||
+  if (TRY(read_program(program, layout.interpreter_offset, std::as_writable_bytes(name.span()))) !=
+          name.size() ||
       name[name.size() - 1] != '\0')
     return Error(Errno::NoExec);
   return open_program(process, process.fs()->working_directory(), name.data());
@@ -131,14 +137,15 @@ Result<Ref<file::File>> open_interpreter(const Process& process, file::File& pro
   return {};
 }
 
-[[gnu::noinline]] Result<ElfLayout> load_program(AddressSpace& space, file::File& program, std::span<const std::byte> head,
-                                                 LoadedProgram& loaded) {
+[[gnu::noinline]] Result<ElfLayout> load_program(AddressSpace& space, file::File& program,
+                                                 std::span<const std::byte> head, LoadedProgram& loaded) {
   ElfFile elf;
   TRY(elf.open(program, head));
   const ElfLayout& layout = elf.layout();
   uintptr_t bias = 0;
   if (layout.position_independent)
-    bias = round_up(space.layout().program_base, layout.alignment) - round_down(layout.start, layout.alignment);
+    bias =
+        round_up(space.layout().program_base, layout.alignment) - round_down(layout.start, layout.alignment);
   TRY(elf.map(space, bias));
   loaded.start = loaded.entry = layout.entry + bias;
   loaded.header_table = layout.header_table == 0 ? 0 : layout.header_table + bias;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// execve(2), as a transaction: everything that the new program needs is made beside the old one (NewProgram); then the
-// process's other threads end; then the old program is given up and the new one put in its place (commit), where
-// nothing fails but what then kills the process. Source: execve(2), capabilities(7), signal(7), timer_create(2).
-// Seed rows C3, C4, C6, V1.
+// execve(2), as a transaction: everything that the new program needs is made beside the old one (NewProgram);
+// then the process's other threads end; then the old program is given up and the new one put in its place
+// (commit), where nothing fails but what then kills the process. Source: execve(2), capabilities(7),
+// signal(7), timer_create(2). Seed rows C3, C4, C6, V1.
 #include "process/exec.h"
 
 #include <algorithm>
@@ -46,7 +46,7 @@ struct NewProgram {
   size_t head_size = 0;
 
   identity::CredentialsRef credentials;
-  bool set_id = false;               // runs with ids that are not its user's
+  bool set_id = false;  // runs with ids that are not its user's
   Ref<vm::AddressSpace> space;
   Ref<SignalActions> actions;
   Ref<ArgumentBlock> shown_arguments;
@@ -124,7 +124,8 @@ Result<> NewProgram::make(const Process& process) {
                      .data = (*limits)[Resource::Data].current,
                      .stack = (*limits)[Resource::Stack].current});
   loaded = TRY(load_elf(process, *space, *file, {head, head_size}));
-  const bool secure = set_id || credentials->euid != credentials->ruid || credentials->egid != credentials->rgid;
+  const bool secure =
+      set_id || credentials->euid != credentials->ruid || credentials->egid != credentials->rgid;
   stack = TRY(make_stack(*space, {.arguments = arguments,
                                   .program = loaded,
                                   .credentials = *credentials,
@@ -136,7 +137,8 @@ Result<> NewProgram::make(const Process& process) {
   actions = TRY(process.actions()->clone());
   actions->reset_to_default();
   descriptors = process.descriptors();
-  if (descriptors->ref_count() > 2) descriptors = TRY(descriptors->fork());  // more than the process's and this one
+  if (descriptors->ref_count() > 2)
+    descriptors = TRY(descriptors->fork());  // more than the process's and this one
   return {};
 }
 

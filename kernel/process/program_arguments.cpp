@@ -13,9 +13,10 @@ namespace tine::process {
 
 namespace {
 
-inline constexpr size_t kLongestString = 128_KiB;   // MAX_ARG_STRLEN, with the terminating 0
-inline constexpr size_t kLeastLimit = 128_KiB;      // ARG_MAX that every program may count on
-inline constexpr size_t kMostLimit = 3_MiB;         // what a Buffer holds, with room to spare
+inline constexpr size_t kLongestString = 128_KiB;  // MAX_ARG_STRLEN, with the terminating 0
+inline constexpr size_t kLeastLimit = 128_KiB;     // ARG_MAX that every program may count on
+inline constexpr size_t kLargestBuffer = 4_MiB;
+inline constexpr size_t kMostLimit = 3_MiB;        // what a Buffer holds, with room to spare
 inline constexpr size_t kFirstText = 2_KiB;
 inline constexpr size_t kFirstStarts = 64;
 
@@ -26,7 +27,8 @@ size_t arguments_limit(uint64_t stack_limit) {
 // A buffer twice as large, or larger, with the same beginning.
 template <class T>
 Result<> grow(mem::Buffer<T>& buffer, size_t used, size_t needed, size_t first) {
-  auto larger = TRY(mem::Buffer<T>::make(std::max({needed, buffer.size() * 2, first})));
+  const size_t doubled = std::min(buffer.size() * 2, kLargestBuffer / sizeof(T));
+  auto larger = TRY(mem::Buffer<T>::make(std::max({needed, doubled, first})));
   std::memcpy(larger.data(), buffer.data(), used * sizeof(T));
   buffer = std::move(larger);
   return {};
@@ -57,7 +59,8 @@ Result<> ProgramArguments::add_user_string(uintptr_t address) {
     TRY(reserve(room));
     // All the room there is, so that few strings are copied twice.
     const size_t available = std::min({text_.size() - used_, kLongestString, limit_ - used_});
-    const auto copied = vm::copy_string(vm::UserPtr<const char>(address), text_.span().subspan(used_, available));
+    const auto copied =
+        vm::copy_string(vm::UserPtr<const char>(address), text_.span().subspan(used_, available));
     if (copied) {
       starts_[count_++] = static_cast<uint32_t>(used_);
       used_ += copied->size() + 1;
@@ -112,7 +115,8 @@ Result<ProgramArguments> copy_arguments(uintptr_t user_argv, uintptr_t user_envp
   return arguments;
 }
 
-Result<ProgramArguments> make_arguments(std::span<const std::string_view> argv, std::span<const std::string_view> envp) {
+Result<ProgramArguments> make_arguments(std::span<const std::string_view> argv,
+                                        std::span<const std::string_view> envp) {
   ProgramArguments arguments(kLeastLimit);
   for (const std::string_view string : argv) TRY(arguments.add(string));
   arguments.end_argv();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The arguments and environment of a program to be: strings, NUL-terminated, one after the other, with where each
-// starts. Source: execve(2).
+// The arguments and environment of a program to be: strings, NUL-terminated, one after the other, with where
+// each starts. Source: execve(2).
 #pragma once
 
 #include <cstddef>
@@ -22,13 +22,13 @@ class ProgramArguments {
 
   unsigned argc() const { return argc_; }
   unsigned envc() const { return static_cast<unsigned>(count_) - argc_; }
-  std::span<const char> text() const { return {text_.data(), used_}; }             // argv, then the environment
+  std::span<const char> text() const { return {text_.data(), used_}; }  // argv, then the environment
   std::span<const char> argv_text() const { return text().first(argv_bytes_); }
-  std::span<const uint32_t> starts() const { return {starts_.data(), count_}; }    // in text()
+  std::span<const uint32_t> starts() const { return {starts_.data(), count_}; }  // in text()
 
   // argv first; end_argv() once; then the environment. Errors: TooBig, NoMem, Fault.
   Result<> add(std::string_view string);
-  Result<> add_user_strings(uintptr_t user_vector);   // a null-terminated vector of pointers
+  Result<> add_user_strings(uintptr_t user_vector);  // a null-terminated vector of pointers
   void end_argv();
 
   // A script's arguments: argv[0] gives way to interpreter, argument (if not empty) and script.
@@ -37,7 +37,7 @@ class ProgramArguments {
 
  private:
   Result<> add_user_string(uintptr_t address);
-  Result<> reserve(size_t bytes);                     // room for `bytes` more, and for one more start
+  Result<> reserve(size_t bytes);  // room for `bytes` more, and for one more start
   std::string_view string(size_t i) const { return text_.data() + starts_[i]; }
 
   size_t limit_;
@@ -51,6 +51,7 @@ class ProgramArguments {
 
 // From user memory; at most a quarter of RLIMIT_STACK of the running process.
 Result<ProgramArguments> copy_arguments(uintptr_t user_argv, uintptr_t user_envp);
-Result<ProgramArguments> make_arguments(std::span<const std::string_view> argv, std::span<const std::string_view> envp);
+Result<ProgramArguments> make_arguments(std::span<const std::string_view> argv,
+                                        std::span<const std::string_view> envp);
 
 }  // namespace tine::process

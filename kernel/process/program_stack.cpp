@@ -16,12 +16,29 @@ using machine::kPageSize;
 inline constexpr uint64_t kClockTicksPerSecond = 100;
 inline constexpr char kPlatform[] = "x86_64";
 inline constexpr size_t kRandomBytes = 16;
-inline constexpr uint64_t kFirstRoom = 128_KiB;   // mapped below what is written; more comes by growing down
+inline constexpr uint64_t kFirstRoom = 128_KiB;  // mapped below what is written; more comes by growing down
 
 enum Auxiliary : uint64_t {  // AT_*
-  kEnd = 0, kHeaders = 3, kHeaderSize = 4, kHeaderCount = 5, kPage = 6, kBase = 7, kFlags = 8, kEntry = 9, kUid = 11,
-  kEuid = 12, kGid = 13, kEgid = 14, kPlatformName = 15, kCapabilities = 16, kClockTick = 17, kSecure = 23, kRandom = 25,
-  kCapabilities2 = 26, kExecutableName = 31, kLeastSignalStack = 51,
+  kEnd = 0,
+  kHeaders = 3,
+  kHeaderSize = 4,
+  kHeaderCount = 5,
+  kPage = 6,
+  kBase = 7,
+  kFlags = 8,
+  kEntry = 9,
+  kUid = 11,
+  kEuid = 12,
+  kGid = 13,
+  kEgid = 14,
+  kPlatformName = 15,
+  kCapabilities = 16,
+  kClockTick = 17,
+  kSecure = 23,
+  kRandom = 25,
+  kCapabilities2 = 26,
+  kExecutableName = 31,
+  kLeastSignalStack = 51,
 };
 inline constexpr size_t kAuxiliaryCount = 20;
 
@@ -53,12 +70,14 @@ class Image {
   size_t used_ = 0;
 };
 
-// Where everything lies, from the stack pointer up: words, random bytes, platform, strings, name, a last zero word.
+// Where everything lies, from the stack pointer up: words, random bytes, platform, strings, name, a last zero
+// word.
 struct Plan {
   size_t words, random, platform, text, name, size;
 
   explicit Plan(const InitialStack& stack) {
-    words = (1 + stack.arguments.argc() + 1 + stack.arguments.envc() + 1 + 2 * kAuxiliaryCount) * sizeof(uint64_t);
+    words = (1 + stack.arguments.argc() + 1 + stack.arguments.envc() + 1 + 2 * kAuxiliaryCount) *
+            sizeof(uint64_t);
     random = round_up(words, 16);
     platform = random + kRandomBytes;
     text = platform + sizeof(kPlatform);
@@ -126,7 +145,8 @@ Result<uintptr_t> make_stack(vm::AddressSpace& space, const InitialStack& conten
                  .protection = vm::kRead | vm::kWrite,
                  .flags = vm::kGrowsDown | vm::kStack,
                  .object = nullptr}));
-  if (TRY(space.write_memory(base, memory.span(), vm::Reach::Override)) != plan.size) return Error(Errno::NoMem);
+  if (TRY(space.write_memory(base, memory.span(), vm::Reach::Override)) != plan.size)
+    return Error(Errno::NoMem);
   return base;
 }
 

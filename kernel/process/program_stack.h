@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The stack that a program finds when it starts: argc, argv, the environment and the auxiliary vector, above them the
-// strings. Source: the x86-64 psABI, 3.4.1; getauxval(3).
+// The stack that a program finds when it starts: argc, argv, the environment and the auxiliary vector, above
+// them the strings. Source: the x86-64 psABI, 3.4.1; getauxval(3).
 #pragma once
 
 #include "base/result.h"
@@ -14,8 +14,8 @@ struct InitialStack {
   const ProgramArguments& arguments;
   const LoadedProgram& program;
   const identity::Credentials& credentials;
-  bool secure = false;                 // AT_SECURE
-  std::string_view name;               // AT_EXECFN
+  bool secure = false;    // AT_SECURE
+  std::string_view name;  // AT_EXECFN
 };
 
 // Maps the stack and writes it, in one piece. Returns the initial stack pointer. Errors: NoMem, TooBig.

@@ -10,24 +10,26 @@
 
 namespace tine::process {
 
-inline constexpr size_t kLongestScriptLine = 255;   // "#!" included
-inline constexpr unsigned kMostScriptLevels = 5;    // scripts whose interpreter is a script
+inline constexpr size_t kLongestScriptLine = 255;  // "#!" included
+inline constexpr unsigned kMostScriptLevels = 5;   // scripts whose interpreter is a script
 
 struct ScriptLine {
   std::string_view interpreter;
-  std::string_view argument;      // everything after it, inner spaces included; empty: none
+  std::string_view argument;  // everything after it, inner spaces included; empty: none
 };
 
 inline bool is_script(std::string_view head) { return head.starts_with("#!"); }
 
-// `head`: the beginning of the file, at least its first kLongestScriptLine bytes if it is that long. The views point
-// into it. NoExec: no interpreter is named, or its name is cut off by the limit.
+// `head`: the beginning of the file, at least its first kLongestScriptLine bytes if it is that long. The
+// views point into it. NoExec: no interpreter is named, or its name is cut off by the limit.
 inline Result<ScriptLine> parse_script_line(std::string_view head) {
   constexpr std::string_view kBlanks = " \t";
   if (!is_script(head)) return Error(Errno::NoExec);
   const size_t newline = head.find('\n');
-  const bool complete = newline < kLongestScriptLine || (newline == head.npos && head.size() < kLongestScriptLine);
-  std::string_view line = head.substr(2, (complete && newline != head.npos ? newline : kLongestScriptLine) - 2);
+  const bool complete =
+      newline < kLongestScriptLine || (newline == head.npos && head.size() < kLongestScriptLine);
+  std::string_view line =
+      head.substr(2, (complete && newline != head.npos ? newline : kLongestScriptLine) - 2);
   if (const size_t zero = line.find('\0'); zero != line.npos) line = line.substr(0, zero);
 
   const size_t start = line.find_first_not_of(kBlanks);

@@ -7,14 +7,27 @@ namespace tine::process {
 
 DefaultAction default_action(int signal) {
   switch (signal) {
-    case kSigChld: case kSigUrg: case kSigWinch:
+    case kSigChld:
+    case kSigUrg:
+    case kSigWinch:
       return DefaultAction::Ignore;
     case kSigCont:
       return DefaultAction::Continue;
-    case kSigStop: case kSigTstp: case kSigTtin: case kSigTtou:
+    case kSigStop:
+    case kSigTstp:
+    case kSigTtin:
+    case kSigTtou:
       return DefaultAction::Stop;
-    case kSigQuit: case kSigIll: case kSigTrap: case kSigAbrt: case kSigBus: case kSigFpe: case kSigSegv:
-    case kSigXcpu: case kSigXfsz: case kSigSys:
+    case kSigQuit:
+    case kSigIll:
+    case kSigTrap:
+    case kSigAbrt:
+    case kSigBus:
+    case kSigFpe:
+    case kSigSegv:
+    case kSigXcpu:
+    case kSigXfsz:
+    case kSigSys:
       return DefaultAction::Core;
     default:
       return DefaultAction::Terminate;
@@ -50,7 +63,8 @@ SignalAction SignalActions::get(int signal) const {
 
 Result<SignalAction> SignalActions::exchange(int signal, const SignalAction& action) {
   const SignalAction old = get(signal);
-  Ref<ActionTable> spare;  // becomes the table when that is shared; then holds the old one, released without the lock
+  Ref<ActionTable>
+      spare;  // becomes the table when that is shared; then holds the old one, released without the lock
   while (true) {
     {
       sync::SpinGuard guard(lock_);

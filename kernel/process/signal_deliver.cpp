@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Taking signals: the whole of what a thread does about them on its way back to user mode. One signal after the other
-// is taken and acted on; when none is left, a system call that a signal interrupted is made again or ends with EINTR.
-// Source: signal(7), POSIX 2.4.3. Lock: Process::lock while choosing; none while acting.
+// Taking signals: the whole of what a thread does about them on its way back to user mode. One signal after
+// the other is taken and acted on; when none is left, a system call that a signal interrupted is made again
+// or ends with EINTR. Source: signal(7), POSIX 2.4.3. Lock: Process::lock while choosing; none while acting.
 #include "process/exit.h"
 #include "process/process.h"
 #include "process/signal.h"
@@ -20,7 +20,10 @@ Errno wanted_restart(const machine::TrapFrame& frame) {
   if (!frame.in_system_call()) return Errno{};
   const auto error = static_cast<Errno>(-static_cast<int64_t>(frame.return_value()));
   switch (error) {
-    case Errno::RestartSys: case Errno::RestartAlways: case Errno::RestartNoHandler: case Errno::RestartBlock:
+    case Errno::RestartSys:
+    case Errno::RestartAlways:
+    case Errno::RestartNoHandler:
+    case Errno::RestartBlock:
       return error;
     default:
       return Errno{};
@@ -30,7 +33,8 @@ Errno wanted_restart(const machine::TrapFrame& frame) {
 void settle_interrupted_call(machine::TrapFrame& frame, const SignalAction& handler) {
   const Errno wanted = wanted_restart(frame);
   if (wanted == Errno{}) return;
-  if (wanted == Errno::RestartAlways || (wanted == Errno::RestartSys && handler.flags & SignalAction::kRestart))
+  if (wanted == Errno::RestartAlways ||
+      (wanted == Errno::RestartSys && handler.flags & SignalAction::kRestart))
     frame.restart_system_call();
   else
     frame.set_return_value(static_cast<uint64_t>(-static_cast<int64_t>(Errno::Intr)));
@@ -72,7 +76,9 @@ void note_taken(Process& process, const SignalInfo& info) {
   if (info.code == kFromTimer) note_timer_signal_taken(process, info.timer.timer_id, info.timer.overrun);
 }
 
-[[noreturn]] void die(Thread& thread, int signal) { exit_process(thread, signal_status(signal, /*core=*/false)); }
+[[noreturn]] void die(Thread& thread, int signal) {
+  exit_process(thread, signal_status(signal, /*core=*/false));
+}
 
 void act_by_default(Thread& thread, const SignalInfo& info) {
   Process& process = thread.process();
@@ -105,7 +111,8 @@ void act(Thread& thread, const SignalInfo& info) {
   settle_interrupted_call(thread.frame(), action);
   if (action.flags & SignalAction::kResetHand) actions->reset(signal);
   if (enter_handler(thread, info, action)) return;
-  // No stack to run the handler on. If that was the handler for this very problem, nothing can help the process.
+  // No stack to run the handler on. If that was the handler for this very problem, nothing can help the
+  // process.
   if (signal == kSigSegv) actions->reset(kSigSegv);
   force_signal(thread, kernel_signal(kSigSegv));
 }

@@ -62,7 +62,8 @@ Result<> return_from_handler(Thread& thread) {
   if (!machine::pop_signal_frame(thread.frame(), saved)) return Error(Errno::Fault);
   set_signal_mask(thread, SignalSet(saved.mask));
   // As on Linux, a bad alternate stack in the frame is left unnoticed.
-  (void)set_alternate_stack(thread, {saved.alternate_stack.base, saved.alternate_stack.size, saved.alternate_stack.flags});
+  (void)set_alternate_stack(
+      thread, {saved.alternate_stack.base, saved.alternate_stack.size, saved.alternate_stack.flags});
   return {};
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Entering and leaving handlers: alternate stacks, what the handler's frame saves, sigreturn. Source: sigaction(2),
-// sigaltstack(2), sigreturn(2).
+// Entering and leaving handlers: alternate stacks, what the handler's frame saves, sigreturn. Source:
+// sigaction(2), sigaltstack(2), sigreturn(2).
 #pragma once
 
 #include "base/result.h"
@@ -15,7 +15,8 @@ namespace tine::process {
 Result<> return_from_handler(Thread& thread);
 
 inline constexpr uint32_t kOnAlternateStack = 1, kNoAlternateStack = 2, kAutoDisarm = 1u << 31;  // SS_*
-// MINSIGSTKSZ. Whether a frame really fits is seen when a handler is entered: it depends on the CPU's registers.
+// MINSIGSTKSZ. Whether a frame really fits is seen when a handler is entered: it depends on the CPU's
+// registers.
 inline constexpr size_t kLeastAlternateStack = 2048;
 
 // sigaltstack(2). Errors: Perm while the thread runs on it, Inval, NoMem (too small).

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Pending signals. The set says which numbers are pending; the queue holds what is known about them, in order of
-// arrival. A number can be pending without an entry, when there was no memory for one. Source: signal(7).
+// Pending signals. The set says which numbers are pending; the queue holds what is known about them, in order
+// of arrival. A number can be pending without an entry, when there was no memory for one. Source: signal(7).
 #include "process/signal.h"
 
 namespace tine::process {

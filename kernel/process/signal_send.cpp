@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Sending signals: who may, where the signal waits, which thread is told. Works from interrupts and with tree_lock
-// held; what needs to sleep or to look at the tree (stops, telling the parent) is left to the receiver, in
-// signal_deliver.cpp. Source: kill(2), signal(7), POSIX 2.4. Seed rows R14, A3, V2. Lock: Process::lock of the receiver.
+// Sending signals: who may, where the signal waits, which thread is told. Works from interrupts and with
+// tree_lock held; what needs to sleep or to look at the tree (stops, telling the parent) is left to the
+// receiver, in signal_deliver.cpp. Source: kill(2), signal(7), POSIX 2.4. Seed rows R14, A3, V2. Lock:
+// Process::lock of the receiver.
 #include "process/exit.h"
 #include "process/life_announce.h"
 #include "process/process.h"
@@ -19,8 +20,8 @@ bool takes(const Thread& thread, int signal) {
   return !thread.exiting && (!thread.mask.has(signal) || thread.waiting_for.has(signal));
 }
 
-// Shall the signal vanish at once? A blocked one is kept even if ignored: the program may be about to catch it. Init is
-// not hurt by what it does not catch. (P)
+// Shall the signal vanish at once? A blocked one is kept even if ignored: the program may be about to catch
+// it. Init is not hurt by what it does not catch. (P)
 bool is_dropped(const Process& process, const Thread* target, const SignalActions& actions, int signal) {
   if (process.has(kTraced)) return false;
   const bool unwanted = actions.ignores(signal) || (process.pid() == 1 && actions.is_default(signal));
@@ -33,7 +34,8 @@ bool is_dropped(const Process& process, const Thread* target, const SignalAction
 
 // The main thread if it takes the signal, else any that does; null: all block it. (P)
 Thread* choose_thread(Process& process, int signal) {
-  if (process.first_thread != nullptr && takes(*process.first_thread, signal)) return process.first_thread.get();
+  if (process.first_thread != nullptr && takes(*process.first_thread, signal))
+    return process.first_thread.get();
   for (Thread& thread : process.threads)
     if (takes(thread, signal)) return &thread;
   return nullptr;
@@ -61,9 +63,10 @@ bool ends_by_default(const Process& process, const SignalActions& actions, int s
          process.pid() != 1 && actions.is_default(signal);
 }
 
-// Does `signal` end the process here and now? Then it does so while the sender holds its locks, so that no thread of
-// the process can fork behind a signal to its group (A3). Not while the process is stopped, and not while `taker` sleeps
-// in a way that signals do not end: a vfork's parent has them pending until its child lets it go (V2). (P)
+// Does `signal` end the process here and now? Then it does so while the sender holds its locks, so that no
+// thread of the process can fork behind a signal to its group (A3). Not while the process is stopped, and not
+// while `taker` sleeps in a way that signals do not end: a vfork's parent has them pending until its child
+// lets it go (V2). (P)
 bool ends_at_once(const Process& process, const Thread& taker, const SignalActions& actions, int signal) {
   if (signal == kSigKill) return true;
   if (!ends_by_default(process, actions, signal) || taker.mask.has(signal)) return false;
@@ -71,12 +74,14 @@ bool ends_at_once(const Process& process, const Thread& taker, const SignalActio
   return process.stop_state == StopState::Running && !sleeps_on;
 }
 
-// Room for the signal's information; null when there is none and the bare number will do. Real-time signals, of which
-// any number can be pending, count against the receiver's limit.
-Result<std::unique_ptr<QueuedSignal>> make_entry(const Process& process, const SignalInfo& info, Shortage shortage) {
+// Room for the signal's information; null when there is none and the bare number will do. Real-time signals,
+// of which any number can be pending, count against the receiver's limit.
+Result<std::unique_ptr<QueuedSignal>> make_entry(const Process& process, const SignalInfo& info,
+                                                 Shortage shortage) {
   if (info.signal == kSigKill) return nullptr;
   std::unique_ptr<QueuedSignal> entry(new (std::nothrow) QueuedSignal());
-  if (entry == nullptr) return shortage == Shortage::Fail ? Error(Errno::Again) : Result<std::unique_ptr<QueuedSignal>>();
+  if (entry == nullptr)
+    return shortage == Shortage::Fail ? Error(Errno::Again) : Result<std::unique_ptr<QueuedSignal>>();
   entry->info = info;
   if (!is_realtime(info.signal)) return entry;
 
@@ -161,7 +166,8 @@ Result<> queue_signal(Process& process, const SignalInfo& info) {
 }
 
 Result<> queue_signal_to_thread(Thread& thread, const SignalInfo& info) {
-  return send(thread.process(), &thread, info, is_realtime(info.signal) ? Shortage::Fail : Shortage::SendBareNumber);
+  return send(thread.process(), &thread, info,
+              is_realtime(info.signal) ? Shortage::Fail : Shortage::SendBareNumber);
 }
 
 void force_signal(Thread& thread, const SignalInfo& info) {

@@ -40,7 +40,11 @@ Nanoseconds read_clock(TimerClock clock, const Process& process, const Thread* t
 }
 
 ClockTimer::ClockTimer(IntervalTimers& owner, Role role, TimerClock clock, Ref<Thread> thread)
-    : sched::Timer(&IntervalTimers::on_timer), owner(owner), role(role), clock(clock), thread(std::move(thread)) {}
+    : sched::Timer(&IntervalTimers::on_timer),
+      owner(owner),
+      role(role),
+      clock(clock),
+      thread(std::move(thread)) {}
 
 IntervalTimers::IntervalTimers(Process& process)
     : process_(process),
@@ -53,7 +57,10 @@ IntervalTimers::IntervalTimers(Process& process)
   profile_.signal = kSigProf;
 }
 
-IntervalTimers::~IntervalTimers() { destroy_all(); }
+IntervalTimers::~IntervalTimers() {
+  destroy_all();
+  for (ClockTimer* timer : {&real_, &virtual_, &profile_, &cpu_limit_}) end(*timer);
+}
 
 Result<Ref<IntervalTimers>> IntervalTimers::of(Process& process) {
   {
@@ -70,15 +77,17 @@ Nanoseconds IntervalTimers::read(const ClockTimer& timer) const {
   return read_clock(timer.clock, process_, timer.thread.get());
 }
 
-// Sets the scheduler's timer for timer.expiry, where `now` is the time on the timer's clock. A timer that is disarmed
-// may leave its scheduler timer behind; that one finds expiry 0 and does nothing.
+// Sets the scheduler's timer for timer.expiry, where `now` is the time on the timer's clock. A timer that is
+// disarmed may leave its scheduler timer behind; that one finds expiry 0 and does nothing.
 void IntervalTimers::arm(ClockTimer& timer, Nanoseconds now) {
   if (timer.expiry == 0) return;
   const Nanoseconds left = timer.expiry > now ? timer.expiry - now : 0;
-  const unsigned cpus = timer.clock == TimerClock::ThreadCpu
-                            ? 1
-                            : std::clamp(process_.thread_count.load(std::memory_order_relaxed), 1u, machine::cpu_count());
-  const Nanoseconds delay = is_cpu_clock(timer.clock) ? std::max(left / cpus, kLeastCpuDelay) : std::max(left, kLeastDelay);
+  const unsigned cpus =
+      timer.clock == TimerClock::ThreadCpu
+          ? 1
+          : std::clamp(process_.thread_count.load(std::memory_order_relaxed), 1u, machine::cpu_count());
+  const Nanoseconds delay =
+      is_cpu_clock(timer.clock) ? std::max(left / cpus, kLeastCpuDelay) : std::max(left, kLeastDelay);
   const Nanoseconds deadline = saturating_add(sched::uptime(), delay);
   if (deadline != kForever) timer.sched::Timer::arm(deadline);
 }
@@ -162,9 +171,12 @@ TimerSetting IntervalTimers::setting_of(const ClockTimer& timer, Nanoseconds now
 
 ClockTimer& IntervalTimers::of_kind(IntervalTimer which) {
   switch (which) {
-    case IntervalTimer::Real: return real_;
-    case IntervalTimer::Virtual: return virtual_;
-    case IntervalTimer::Profile: return profile_;
+    case IntervalTimer::Real:
+      return real_;
+    case IntervalTimer::Virtual:
+      return virtual_;
+    case IntervalTimer::Profile:
+      return profile_;
   }
   return real_;
 }
@@ -213,8 +225,9 @@ Result<int> IntervalTimers::create(TimerClock clock, Ref<Thread> of_thread, Time
 }
 
 Result<TimerSetting> IntervalTimers::get(int id) {
-  // Reading a CPU clock takes Process::lock, which is never taken inside this one; hence look, read, look again. Only
-  // a program that deletes and creates timers meanwhile can be told a wrong time, about the timer it no longer has.
+  // Reading a CPU clock takes Process::lock, which is never taken inside this one; hence look, read, look
+  // again. Only a program that deletes and creates timers meanwhile can be told a wrong time, about the timer
+  // it no longer has.
   Nanoseconds now = 0;
   TimerClock clock;
   Ref<Thread> thread;
@@ -266,7 +279,16 @@ void IntervalTimers::signal_taken(int id, int32_t overrun) {
   if (PosixTimer* timer = find(id)) timer->overrun = overrun;
 }
 
-// The destructor of a timer waits for its callback, which takes the lock: timers die outside of it.
+// Waits for the timer's callback, which takes the lock and uses all of the timer: before its parts are destroyed, and
+// without the lock. A disarmed timer is not armed again by its callback.
+void IntervalTimers::end(ClockTimer& timer) {
+  {
+    sync::SpinGuard guard(lock_);
+    timer.expiry = 0;
+  }
+  timer.cancel();
+}
+
 Result<> IntervalTimers::destroy(int id) {
   PosixTimer* timer;
   {
@@ -274,8 +296,8 @@ Result<> IntervalTimers::destroy(int id) {
     timer = find(id);
     if (timer == nullptr) return Error(Errno::Inval);
     posix_.erase(posix_.iterator_to(*timer));
-    timer->expiry = 0;
   }
+  end(*timer);
   delete timer;
   return {};
 }
@@ -286,7 +308,10 @@ void IntervalTimers::destroy_all() {
     sync::SpinGuard guard(lock_);
     doomed.swap(posix_);
   }
-  doomed.clear_and_dispose([](PosixTimer* timer) { delete timer; });
+  doomed.clear_and_dispose([this](PosixTimer* timer) {
+    end(*timer);
+    delete timer;
+  });
 }
 
 void IntervalTimers::wall_clock_set() {

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// A process's timers: the three interval timers, POSIX timers, and the watch over RLIMIT_CPU. Not inherited by fork
-// (seed row C12); exec keeps the interval timers and deletes the POSIX ones.
+// A process's timers: the three interval timers, POSIX timers, and the watch over RLIMIT_CPU. Not inherited
+// by fork (seed row C12); exec keeps the interval timers and deletes the POSIX ones.
 //
-// Every timer counts on a clock. The uptime and wall clocks are followed by a scheduler timer at the expiry itself; for
-// CPU-time clocks, which advance at most as fast as the process has CPUs, it is set to the earliest moment at which
-// the expiry can have come, and again if it has not. So a process without timers pays nothing, not even a tick.
-// Source: setitimer(2), timer_create(2), getrlimit(2). Lock: IntervalTimers' lock, before the scheduler's timer locks;
-// never held together with Process::lock.
+// Every timer counts on a clock. The uptime and wall clocks are followed by a scheduler timer at the expiry
+// itself; for CPU-time clocks, which advance at most as fast as the process has CPUs, it is set to the
+// earliest moment at which the expiry can have come, and again if it has not. So a process without timers
+// pays nothing, not even a tick. Source: setitimer(2), timer_create(2), getrlimit(2). Lock: IntervalTimers'
+// lock, before the scheduler's timer locks; never held together with Process::lock.
 #pragma once
 
 #include <boost/intrusive/list.hpp>
@@ -23,19 +23,19 @@ enum class TimerClock : uint8_t { Uptime, Wall, ProcessCpu, ProcessUser, ThreadC
 Nanoseconds read_clock(TimerClock clock, const Process& process, const Thread* thread);
 
 struct TimerSetting {
-  Nanoseconds value = 0;      // until the next expiry; 0: disarmed
-  Nanoseconds interval = 0;   // from then on; 0: once
+  Nanoseconds value = 0;     // until the next expiry; 0: disarmed
+  Nanoseconds interval = 0;  // from then on; 0: once
 };
 
-enum class IntervalTimer : uint8_t { Real = 0, Virtual = 1, Profile = 2 };   // ITIMER_*
+enum class IntervalTimer : uint8_t { Real = 0, Virtual = 1, Profile = 2 };  // ITIMER_*
 
 // struct sigevent: what a POSIX timer does when it expires.
 struct TimerEvent {
   enum class Kind : uint8_t { None, Process, Thread } kind = Kind::Process;
   int signal = kSigAlrm;
   uint64_t value = 0;
-  bool value_is_id = false;   // the timer's own id instead
-  Ref<Thread> thread;         // Kind::Thread
+  bool value_is_id = false;  // the timer's own id instead
+  Ref<Thread> thread;        // Kind::Thread
 };
 
 class IntervalTimers;
@@ -47,9 +47,9 @@ struct ClockTimer : sched::Timer {
   IntervalTimers& owner;
   const Role role;
   const TimerClock clock;
-  const Ref<Thread> thread;   // ThreadCpu
-  int signal = 0;             // Interval
-  Nanoseconds expiry = 0;     // on the clock; 0: disarmed
+  const Ref<Thread> thread;  // ThreadCpu
+  int signal = 0;            // Interval
+  Nanoseconds expiry = 0;    // on the clock; 0: disarmed
   Nanoseconds interval = 0;
 };
 
@@ -58,7 +58,7 @@ struct PosixTimer : ClockTimer, boost::intrusive::list_base_hook<>, mem::FromCac
       : ClockTimer(owner, Role::Posix, clock, std::move(thread)), id(id), event(std::move(event)) {}
   const int id;
   const TimerEvent event;
-  int32_t overrun = 0;        // of the last signal that was taken
+  int32_t overrun = 0;  // of the last signal that was taken
 };
 
 class IntervalTimers : public RefCounted<IntervalTimers>, public mem::FromCache<IntervalTimers> {
@@ -69,7 +69,7 @@ class IntervalTimers : public RefCounted<IntervalTimers>, public mem::FromCache<
   static Result<Ref<IntervalTimers>> of(Process& process);
 
   TimerSetting get(IntervalTimer which);
-  TimerSetting set(IntervalTimer which, TimerSetting setting);   // the old one
+  TimerSetting set(IntervalTimer which, TimerSetting setting);  // the old one
 
   // POSIX timers. Inval: no such timer. Again: too many of them.
   Result<int> create(TimerClock clock, Ref<Thread> of_thread, TimerEvent event);
@@ -78,24 +78,25 @@ class IntervalTimers : public RefCounted<IntervalTimers>, public mem::FromCache<
   Result<TimerSetting> set(int id, TimerSetting setting, bool absolute);
   Result<int> overrun(int id);
   Result<> destroy(int id);
-  void destroy_all();                                            // exec
+  void destroy_all();  // exec
 
-  void watch_cpu_limit();                                        // after RLIMIT_CPU was set, or inherited
+  void watch_cpu_limit();  // after RLIMIT_CPU was set, or inherited
   void wall_clock_set();
   void signal_taken(int id, int32_t overrun);
 
  private:
   friend struct ClockTimer;
-  static void on_timer(sched::Timer& timer);                     // interrupt context
+  static void on_timer(sched::Timer& timer);  // interrupt context
   void expired(ClockTimer& timer);
   void enforce_cpu_limit(ClockTimer& timer);
+  void end(ClockTimer& timer);
   void arm(ClockTimer& timer, Nanoseconds now) REQUIRES(lock_);
   TimerSetting setting_of(const ClockTimer& timer, Nanoseconds now) REQUIRES(lock_);
   PosixTimer* find(int id) REQUIRES(lock_);
   ClockTimer& of_kind(IntervalTimer which);
   Nanoseconds read(const ClockTimer& timer) const;
 
-  Process& process_;   // which outlives this: it drops its reference before it can be reaped
+  Process& process_;  // which outlives this: it drops its reference before it can be reaped
   sync::Spinlock lock_{"interval timers"};
   ClockTimer real_, virtual_, profile_, cpu_limit_;
   boost::intrusive::list<PosixTimer> posix_ GUARDED_BY(lock_);

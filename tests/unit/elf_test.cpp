@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Program files: whatever the bytes, the checks end, and what they accept keeps the promises of process/elf.h.
+// Program files: whatever the bytes, the checks end, and what they accept keeps the promises of
+// process/elf.h.
 #include "process/elf.h"
 
 #include <gtest/gtest.h>
@@ -35,12 +36,15 @@ ElfProgramHeader load(uint64_t address, uint64_t offset, uint64_t file_size, uin
   return {ElfProgramHeader::kLoad, 5, offset, address, address, file_size, memory_size, 0x1000};
 }
 
-Result<ElfHeader> check(const ElfHeader& header) { return check_elf_header(std::as_bytes(std::span(&header, 1))); }
+Result<ElfHeader> check(const ElfHeader& header) {
+  return check_elf_header(std::as_bytes(std::span(&header, 1)));
+}
 
 TEST(Elf, AcceptsAnOrdinaryProgram) {
   const ElfHeader header = valid_header(2);
   ASSERT_TRUE(check(header));
-  const ElfProgramHeader segments[] = {load(0x400000, 0, 0x1234, 0x1234), load(0x402e10, 0x1e10, 0x200, 0x900)};
+  const ElfProgramHeader segments[] = {load(0x400000, 0, 0x1234, 0x1234),
+                                       load(0x402e10, 0x1e10, 0x200, 0x900)};
   const auto layout = check_elf_layout(header, segments);
   ASSERT_TRUE(layout);
   EXPECT_EQ(layout->start, 0x400000u);
@@ -81,23 +85,25 @@ TEST(Elf, RefusesSegmentsThatCannotBe) {
     const auto layout = check_elf_layout(header, std::span(&segment, 1));
     return layout ? Errno{} : layout.error();
   };
-  EXPECT_EQ(error_of(load(0x400000, 0, 2, 1)), Errno::Inval);                            // more in the file than in memory
-  EXPECT_EQ(error_of(load(0x400000, 1, 1, 1)), Errno::Inval);                            // not a page's offset
-  EXPECT_EQ(error_of(load(machine::kUserEnd, 0, 1, 1)), Errno::Inval);                   // past the end
-  EXPECT_EQ(error_of(load(0x400000, 0, 1, ~uint64_t{0} - 0x1000)), Errno::Inval);        // wraps around
-  EXPECT_EQ(error_of(load(0x400000, uint64_t{1} << 63, 1, 1)), Errno::Inval);            // no file has that offset
-  EXPECT_EQ(error_of(load(0, 0, 1, 1)), Errno::Inval);                                   // the null page
+  EXPECT_EQ(error_of(load(0x400000, 0, 2, 1)), Errno::Inval);           // more in the file than in memory
+  EXPECT_EQ(error_of(load(0x400000, 1, 1, 1)), Errno::Inval);           // not a page's offset
+  EXPECT_EQ(error_of(load(machine::kUserEnd, 0, 1, 1)), Errno::Inval);  // past the end
+  EXPECT_EQ(error_of(load(0x400000, 0, 1, ~uint64_t{0} - 0x1000)), Errno::Inval);  // wraps around
+  EXPECT_EQ(error_of(load(0x400000, uint64_t{1} << 63, 1, 1)), Errno::Inval);      // no file has that offset
+  EXPECT_EQ(error_of(load(0, 0, 1, 1)), Errno::Inval);                             // the null page
   EXPECT_EQ(error_of(load(0x400000, 0, 1, 1)), Errno{});
 }
 
 TEST(Elf, MutatedHeadersNeverBreakTheChecks) {
   std::mt19937_64 random(1);
-  const uint64_t interesting[] = {0, 1, 0xfff, 0x1000, 0x7fffffffffff, 0x7ffffffff000, 0x8000000000000000, ~uint64_t{0}};
+  const uint64_t interesting[] = {
+      0, 1, 0xfff, 0x1000, 0x7fffffffffff, 0x7ffffffff000, 0x8000000000000000, ~uint64_t{0}};
   unsigned accepted = 0;
   for (int round = 0; round < 300'000; ++round) {
     ElfHeader header = valid_header(3);
     header.type = 2 + random() % 2;
-    std::vector<ElfProgramHeader> segments = {load(0x400000, 0, 0x1000, 0x1000), load(0x401000, 0x1000, 0x300, 0x2000),
+    std::vector<ElfProgramHeader> segments = {load(0x400000, 0, 0x1000, 0x1000),
+                                              load(0x401000, 0x1000, 0x300, 0x2000),
                                               {ElfProgramHeader::kInterpreter, 4, 0x200, 0, 0, 28, 28, 1}};
     auto* words = reinterpret_cast<uint64_t*>(segments.data());
     for (unsigned changes = random() % 4; changes > 0; --changes) {

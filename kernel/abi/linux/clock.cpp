@@ -28,7 +28,8 @@ Result<ClockReference> find_cpu_clock(Thread& caller, int id) {
   }
   Ref<Process> process = number == 0 ? Ref<Process>(&caller.process()) : process::find_process(number);
   if (process == nullptr) return Error(Errno::Inval);
-  return ClockReference{kind == kVirtual ? TimerClock::ProcessUser : TimerClock::ProcessCpu, std::move(process), nullptr};
+  return ClockReference{kind == kVirtual ? TimerClock::ProcessUser : TimerClock::ProcessCpu,
+                        std::move(process), nullptr};
 }
 
 Result<> set_wall_clock(const Process& caller, Nanoseconds time) {
@@ -86,9 +87,15 @@ CallResult adjust_clock(const Call& call, vm::UserPtr<ClockAdjustment> user) {
 Result<ClockReference> find_clock(Thread& caller, int id) {
   if (id < 0) return find_cpu_clock(caller, id);
   switch (id) {
-    case kClockRealtime: case kClockRealtimeCoarse: case kClockRealtimeAlarm: case kClockTai:
+    case kClockRealtime:
+    case kClockRealtimeCoarse:
+    case kClockRealtimeAlarm:
+    case kClockTai:
       return ClockReference{TimerClock::Wall, nullptr, nullptr};
-    case kClockMonotonic: case kClockMonotonicRaw: case kClockMonotonicCoarse: case kClockBoottime:
+    case kClockMonotonic:
+    case kClockMonotonicRaw:
+    case kClockMonotonicCoarse:
+    case kClockBoottime:
     case kClockBoottimeAlarm:
       return ClockReference{TimerClock::Uptime, nullptr, nullptr};
     case kClockProcessCpu:
@@ -149,7 +156,8 @@ CallResult sys_gettimeofday(const Call& call) {
 CallResult sys_settimeofday(const Call& call) {
   // A time zone alone is accepted from who may set the clock, and forgotten: the kernel has no use for one.
   if (call.args[0] == 0)
-    return call.process().credentials()->capable(identity::Capability::SysTime) ? CallResult(0) : Error(Errno::Perm);
+    return call.process().credentials()->capable(identity::Capability::SysTime) ? CallResult(0)
+                                                                                : Error(Errno::Perm);
   TRY(set_wall_clock(call.process(), TRY(to_nanoseconds(TRY(call.pointer<const TimeVal>(0).load())))));
   return 0;
 }

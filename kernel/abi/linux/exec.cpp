@@ -12,10 +12,11 @@ using process::Process;
 
 namespace {
 
-constexpr int kWorkingDirectory = -100;                       // AT_FDCWD
-constexpr uint32_t kNoFollow = 0x100, kEmptyPath = 0x1000;    // AT_*
+constexpr int kWorkingDirectory = -100;                     // AT_FDCWD
+constexpr uint32_t kNoFollow = 0x100, kEmptyPath = 0x1000;  // AT_*
 
-CallResult start(const Call& call, Ref<file::File> program, std::string_view name, uint64_t argv, uint64_t envp) {
+CallResult start(const Call& call, Ref<file::File> program, std::string_view name, uint64_t argv,
+                 uint64_t envp) {
   process::ProgramArguments arguments = TRY(process::copy_arguments(argv, envp));
   TRY(process::exec(call.thread, std::move(program), name, std::move(arguments)));
   return 0;
@@ -26,8 +27,8 @@ CallResult start(const Call& call, Ref<file::File> program, std::string_view nam
 CallResult sys_execve(const Call& call) {
   const vm::UserString path = TRY(vm::UserString::copy_in(call.pointer<const char>(0), file::kPathMax));
   const Process& process = call.process();
-  return start(call, TRY(process::open_program(process, process.fs()->working_directory(), path.view())), path.view(),
-               call.args[1], call.args[2]);
+  return start(call, TRY(process::open_program(process, process.fs()->working_directory(), path.view())),
+               path.view(), call.args[1], call.args[2]);
 }
 
 CallResult sys_execveat(const Call& call) {
@@ -40,7 +41,8 @@ CallResult sys_execveat(const Call& call) {
   const file::LookupFlags how =
       (flags & kNoFollow ? 0 : file::kFollowLast) | (flags & kEmptyPath ? file::kAllowEmpty : 0);
   if (descriptor == kWorkingDirectory || path.view().starts_with('/'))
-    return start(call, TRY(process::open_program(process, process.fs()->working_directory(), path.view(), how)),
+    return start(call,
+                 TRY(process::open_program(process, process.fs()->working_directory(), path.view(), how)),
                  path.view(), call.args[2], call.args[3]);
 
   // A script that was named through a descriptor is handed to its interpreter through that descriptor.
@@ -50,7 +52,8 @@ CallResult sys_execveat(const Call& call) {
                                      ? format(name.span(), "/dev/fd/%d", descriptor)
                                      : format(name.span(), "/dev/fd/%d/%s", descriptor, path.c_str());
   const file::Path from = path.view().empty() ? TRY(file::place_of(base)) : base->path();
-  return start(call, TRY(process::open_program(process, from, path.view(), how)), shown, call.args[2], call.args[3]);
+  return start(call, TRY(process::open_program(process, from, path.view(), how)), shown, call.args[2],
+               call.args[3]);
 }
 
 }  // namespace tine::abi::linux_abi

@@ -30,8 +30,9 @@ struct UserStack {  // stack_t
   uint64_t size;
 };
 
-constexpr uint64_t kKnownActionFlags = SignalAction::kNoChildStop | SignalAction::kNoChildWait | SignalAction::kSigInfo |
-                                       SignalAction::kRestorer | SignalAction::kOnStack | SignalAction::kRestart |
+constexpr uint64_t kKnownActionFlags = SignalAction::kNoChildStop | SignalAction::kNoChildWait |
+                                       SignalAction::kSigInfo | SignalAction::kRestorer |
+                                       SignalAction::kOnStack | SignalAction::kRestart |
                                        SignalAction::kNoDefer | SignalAction::kResetHand;
 
 // 0 asks only whether the signal could be sent.
@@ -43,7 +44,8 @@ Result<> check_signal_number(int signal) {
 Result<> signal_everybody(Process& sender, const SignalInfo& info) {
   bool found = false;
   Result<> failure;
-  for (Ref<Process> target = process::next_process(1); target != nullptr; target = process::next_process(target->pid())) {
+  for (Ref<Process> target = process::next_process(1); target != nullptr;
+       target = process::next_process(target->pid())) {
     if (target == &sender || target->has(process::kSystem)) continue;
     const Result<> sent = process::signal_from(sender, *target, info);
     if (sent)
@@ -99,7 +101,8 @@ CallResult sys_rt_sigaction(const Call& call) {
     action = {given.handler, given.flags & kKnownActionFlags, given.restorer,
               SignalSet(given.mask) & ~process::kUnblockable};
   }
-  const SignalAction old = TRY(process::set_signal_action(call.process(), signal, wanted ? &action : nullptr));
+  const SignalAction old =
+      TRY(process::set_signal_action(call.process(), signal, wanted ? &action : nullptr));
   if (previous) TRY(previous.store({old.handler, old.flags, old.restorer, old.mask.bits()}));
   return 0;
 }
@@ -138,7 +141,8 @@ CallResult sys_rt_sigpending(const Call& call) {
 }
 
 CallResult sys_rt_sigsuspend(const Call& call) {
-  process::set_temporary_mask(call.thread, TRY(load_signal_set(call.pointer<const uint64_t>(0), call.args[1])));
+  process::set_temporary_mask(call.thread,
+                              TRY(load_signal_set(call.pointer<const uint64_t>(0), call.args[1])));
   return wait_for_signal(call.thread, "sigsuspend");
 }
 
@@ -148,7 +152,8 @@ CallResult sys_rt_sigtimedwait(const Call& call) {
   Thread& thread = call.thread;
   const SignalSet wanted = TRY(load_signal_set(call.pointer<const uint64_t>(0), call.args[3]));
   Nanoseconds deadline = kForever;
-  if (call.args[2] != 0) deadline = deadline_after(TRY(to_nanoseconds(TRY(call.pointer<const TimeSpec>(2).load()))));
+  if (call.args[2] != 0)
+    deadline = deadline_after(TRY(to_nanoseconds(TRY(call.pointer<const TimeSpec>(2).load()))));
 
   const auto set_waiting_for = [&](SignalSet set) {
     sync::SpinGuard guard(thread.process().lock);
@@ -244,7 +249,8 @@ CallResult sys_sigaltstack(const Call& call) {
   const auto wanted = call.pointer<const UserStack>(0);
   const auto previous = call.pointer<UserStack>(1);
   const AlternateStack old = thread.alternate_stack;
-  const uint32_t old_flags = old.flags | (process::is_on_alternate_stack(thread) ? process::kOnAlternateStack : 0);
+  const uint32_t old_flags =
+      old.flags | (process::is_on_alternate_stack(thread) ? process::kOnAlternateStack : 0);
   if (wanted) {
     const UserStack given = TRY(wanted.load());
     TRY(process::set_alternate_stack(thread, {given.base, given.size, given.flags}));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// nanosleep(2), clock_nanosleep(2). A relative sleep that a stop interrupts goes on through restart_syscall(2) until
-// its first deadline; one that a handler interrupts tells what is left.
+// nanosleep(2), clock_nanosleep(2). A relative sleep that a stop interrupts goes on through
+// restart_syscall(2) until its first deadline; one that a handler interrupts tells what is left.
 #include <algorithm>
 
 #include "abi/linux/clock_id.h"
@@ -25,8 +25,8 @@ Result<> sleep_until(Nanoseconds deadline) {
   return waited.error() == Errno::TimedOut ? Result<>() : waited;
 }
 
-// Sleeps until `clock` shows `time`. The wall clock may be set meanwhile, and CPU clocks stand still at times, so the
-// clock is looked at again after each sleep.
+// Sleeps until `clock` shows `time`. The wall clock may be set meanwhile, and CPU clocks stand still at
+// times, so the clock is looked at again after each sleep.
 Result<> sleep_until_on(const ClockReference& clock, const Process& caller, Nanoseconds time) {
   if (clock.clock == TimerClock::Uptime) return sleep_until(time);
   while (true) {
@@ -34,7 +34,8 @@ Result<> sleep_until_on(const ClockReference& clock, const Process& caller, Nano
     if (now >= time) return {};
     Nanoseconds wait = time - now;
     // A clock that is set forward is noticed within a second.
-    wait = clock.clock == TimerClock::Wall ? std::min(wait, kSecond) : std::max(wait / machine::cpu_count(), kLeastCpuWait);
+    wait = clock.clock == TimerClock::Wall ? std::min(wait, kSecond)
+                                           : std::max(wait / machine::cpu_count(), kLeastCpuWait);
     TRY(sleep_until(deadline_after(wait)));
   }
 }

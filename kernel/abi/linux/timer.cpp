@@ -59,7 +59,8 @@ Result<TimerEvent> load_event(const Call& call) {
     case kNone:
       event.kind = TimerEvent::Kind::None;
       return event;
-    case kSignal: case kThread:   // starting a thread is the C library's affair
+    case kSignal:
+    case kThread:  // starting a thread is the C library's affair
       event.kind = TimerEvent::Kind::Process;
       break;
     case kThreadId:
@@ -123,7 +124,8 @@ CallResult sys_timer_settime(const Call& call) {
   constexpr int kAbsolute = 1;
   const UserTimerSetting given = TRY(call.pointer<const UserTimerSetting>(2).load());
   const TimerSetting setting{TRY(to_nanoseconds(given.value)), TRY(to_nanoseconds(given.interval))};
-  const TimerSetting old = TRY(TRY(timers_of(call))->set(call.as_int(0), setting, call.as_int(1) & kAbsolute));
+  const TimerSetting old =
+      TRY(TRY(timers_of(call))->set(call.as_int(0), setting, call.as_int(1) & kAbsolute));
   if (call.args[3] != 0)
     TRY(call.pointer<UserTimerSetting>(3).store({to_timespec(old.interval), to_timespec(old.value)}));
   return 0;

@@ -14,8 +14,8 @@ namespace tine::machine {
 
 namespace {
 
-inline constexpr size_t kRedZone = 128;         // below the stack pointer, the program's own
-inline constexpr size_t kLegacyStateSize = 512; // FXSAVE
+inline constexpr size_t kRedZone = 128;          // below the stack pointer, the program's own
+inline constexpr size_t kLegacyStateSize = 512;  // FXSAVE
 inline constexpr uint64_t kHasExtendedState = 1, kHasStackSegment = 2, kStrictStackSegment = 4;
 
 // struct sigcontext
@@ -95,7 +95,9 @@ void restore(TrapFrame& frame, const MachineContext& context) {
   frame.set_user_flags(context.rflags);
 }
 
-bool in_user_range(uintptr_t address, size_t size) { return address >= kUserStart && address <= kUserEnd - size; }
+bool in_user_range(uintptr_t address, size_t size) {
+  return address >= kUserStart && address <= kUserEnd - size;
+}
 
 }  // namespace
 
@@ -140,7 +142,8 @@ bool push_signal_frame(TrapFrame& frame, const SignalFrame& signal) {
 }
 
 bool pop_signal_frame(TrapFrame& frame, SignalReturn& result) {
-  const uintptr_t address = frame.rsp - sizeof(uint64_t);  // the handler's return took the restorer's address off
+  const uintptr_t address =
+      frame.rsp - sizeof(uint64_t);  // the handler's return took the restorer's address off
   UserContext context;
   if (!in_user_range(address, sizeof(Image)) ||
       !copy_from_user(&context, address + offsetof(Image, context), sizeof(context)))
@@ -149,7 +152,8 @@ bool pop_signal_frame(TrapFrame& frame, SignalReturn& result) {
   const uintptr_t state = context.machine.extended_state;
   if (state != 0) {
     const size_t size = signal_extended_state_size();
-    if (!is_aligned(state, 64) || !in_user_range(state, size) || !load_signal_extended_state(state)) return false;
+    if (!is_aligned(state, 64) || !in_user_range(state, size) || !load_signal_extended_state(state))
+      return false;
   }
   restore(frame, context.machine);
   frame.set_not_in_system_call();

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The frame that a signal handler runs on: what the architecture's ABI lays on the user stack so that the handler can
-// look at the interrupted program and rt_sigreturn can go on with it. Source: the x86-64 psABI, sigaction(2), and the
-// layout of Linux's rt_sigframe, which programs (and unwinders) read.
+// The frame that a signal handler runs on: what the architecture's ABI lays on the user stack so that the
+// handler can look at the interrupted program and rt_sigreturn can go on with it. Source: the x86-64 psABI,
+// sigaction(2), and the layout of Linux's rt_sigframe, which programs (and unwinders) read.
 #pragma once
 
 #include <cstddef>
@@ -23,20 +23,20 @@ struct SavedAlternateStack {
 struct SignalFrame {
   int signal;
   uintptr_t handler;
-  uintptr_t restorer;                                     // where the handler returns to
+  uintptr_t restorer;  // where the handler returns to
   std::span<const std::byte, kSignalInfoSize> info;
-  uint64_t mask;                                          // blocked signals, to go back to
-  SavedAlternateStack alternate_stack;                    // likewise
-  uintptr_t stack_limit;                                  // lowest usable address of the stack
-  uintptr_t stack_top;                                    // build below this; 0: below the interrupted stack pointer
-  uintptr_t fault_address;                                // of a page fault, else 0
+  uint64_t mask;                        // blocked signals, to go back to
+  SavedAlternateStack alternate_stack;  // likewise
+  uintptr_t stack_limit;                // lowest usable address of the stack
+  uintptr_t stack_top;                  // build below this; 0: below the interrupted stack pointer
+  uintptr_t fault_address;              // of a page fault, else 0
 };
 
 // The least alternate stack that a frame fits on (AT_MINSIGSTKSZ).
 size_t least_signal_stack();
 
-// Writes the frame to user memory and makes `frame` enter the handler. False: the stack cannot be written or is too
-// small; `frame` is unchanged then.
+// Writes the frame to user memory and makes `frame` enter the handler. False: the stack cannot be written or
+// is too small; `frame` is unchanged then.
 [[nodiscard]] bool push_signal_frame(TrapFrame& frame, const SignalFrame& signal);
 
 struct SignalReturn {
@@ -44,8 +44,9 @@ struct SignalReturn {
   SavedAlternateStack alternate_stack;
 };
 
-// Restores what push_signal_frame saved, from where the stack pointer is when the restorer makes the call. What a
-// program put there can at worst break that program: segments, privileged flags and addresses are checked. False: bad.
+// Restores what push_signal_frame saved, from where the stack pointer is when the restorer makes the call.
+// What a program put there can at worst break that program: segments, privileged flags and addresses are
+// checked. False: bad.
 [[nodiscard]] bool pop_signal_frame(TrapFrame& frame, SignalReturn& result);
 
 }  // namespace tine::machine
