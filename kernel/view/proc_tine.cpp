@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// /proc/tine: what the kernel knows of itself. audit runs the registered checks of its invariants; objects lists what is
+// allocated, with the per-CPU caches drained, so that a test can compare before and after; locks (debug kernels) tells
+// how often each class of locks was taken and fought for.
+#include "base/audit.h"
+#include "machine/cpu.h"
+#include "mem/frame.h"
+#include "mem/kernel_stack.h"
+#include "mem/object_cache.h"
+#include "sync/lock_order.h"
+#include "view/procfs.h"
+
+namespace tine::view {
+namespace {
+
+unsigned long long number(uint64_t value) { return value; }
+
+class AuditText final : public AuditReport {
+ public:
+  std::string_view text() const { return lines_.text(); }
+  Result<> result() const { return lines_.result(); }
+
+ private:
+  void add_line(std::string_view line) override {
+    lines_.put(line);
+    lines_.put('\n');
+  }
+  TextSink lines_;
+};
+
+Result<> print_audit(TextSink& sink, const Subject&) {
+  AuditText report;
+  run_audits(report);
+  TRY(report.result());
+  if (report.problems() == 0) {
+    sink.put("audit: clean\n");
+    return {};
+  }
+  sink.put(report.text());
+  sink.print("audit: %u problems\n", report.problems());
+  return {};
+}
+
+Result<> print_objects(TextSink& sink, const Subject&) {
+  mem::drain_all_caches();
+  mem::drain_kernel_stacks();
+  mem::drain_frame_caches();
+  const mem::FrameCounts frames = mem::count_frames();
+  sink.print("frames total %llu\nframes free %llu\nframes kernel %llu\nframes table %llu\nframes user %llu\n"
+             "frames file %llu\n", number(frames.total), number(frames.free), number(frames.kernel),
+             number(frames.table), number(frames.user), number(frames.file));
+  // name, bytes of one object, objects in use
+  for (mem::ObjectCache* cache = mem::ObjectCache::first(); cache != nullptr; cache = cache->next())
+    sink.print("objects %s %zu %llu\n", cache->name(), cache->object_size(), number(cache->live_objects()));
+  return {};
+}
+
+#if TINE_DEBUG
+Result<> print_locks(TextSink& sink, const Subject&) {
+  sync::for_each_lock_class([&](const sync::LockStatistics& lock) {
+    sink.put(lock.name);
+    sink.print(": acquired %llu, contended %llu, longest hold %llu cycles\n", number(lock.acquisitions),
+               number(lock.contentions), number(lock.longest_hold));
+  });
+  return {};
+}
+#endif
+
+constexpr uint32_t kRootText = file::mode_of(file::FileType::Regular) | 0400;
+
+constexpr Node kNodes[] = {
+    {.name = "audit", .mode = kRootText, .print = print_audit},
+    {.name = "objects", .mode = kRootText, .print = print_objects},
+#if TINE_DEBUG
+    {.name = "locks", .mode = kRootText, .print = print_locks},
+#endif
+};
+
+}  // namespace
+
+constinit const Directory kTineDirectory{.nodes = kNodes};
+
+}  // namespace tine::view
