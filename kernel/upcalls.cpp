@@ -101,14 +101,15 @@ void system_call(TrapFrame& frame) { abi::linux_abi::dispatch(frame); }
 
 void timer_expired() { sched::on_timer_expired(); }
 void reschedule_requested() { sched::on_reschedule_requested(); }
-void interrupt_ended(TrapFrame&) {}   // user mode is preempted by the work word, the kernel never
+// User mode is preempted by the work word, the kernel never.
+void interrupt_ended(TrapFrame& frame) { sched::on_interrupt_ended(frame.from_user()); }
 [[noreturn]] void cpu_started() { sched::on_cpu_started(); }
 
 void return_to_user(TrapFrame&) {
   Thread& thread = process::current();
   while (const uint32_t work = thread.user_work.load(std::memory_order_acquire)) {
     enable_interrupts();
-    if (work & sched::kWorkReschedule) sched::yield();
+    if (work & sched::kWorkReschedule) sched::maybe_yield();
     if (work & sched::kWorkSignal) process::handle_signals(thread);
     disable_interrupts();
   }
