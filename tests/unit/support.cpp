@@ -7,6 +7,7 @@
 
 #include "base/assert.h"
 #include "base/log.h"
+#include "mem/buffer.h"
 
 namespace tine {
 
@@ -31,5 +32,8 @@ void log(LogLevel, const char* format, ...) {
   std::fputc('\n', stderr);
   va_end(arguments);
 }
+
+void* mem::allocate_bytes(size_t size) { return std::malloc(size); }
+void mem::free_bytes(void* memory, size_t) { std::free(memory); }
 
 }  // namespace tine
