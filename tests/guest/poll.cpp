@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Waiting for many files: poll, select, epoll, eventfd, and Unix sockets as something to wait for.
+// poll(2), ppoll(2), select(2), pselect(2).
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
-#include <sys/epoll.h>
-#include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <sys/select.h>
-#include <sys/signalfd.h>
-#include <sys/socket.h>
-#include <sys/timerfd.h>
+#include <sys/syscall.h>
 
 #include "check.h"
 
@@ -22,268 +20,208 @@ struct Pipe {
   }
   int out, in;
 };
-int watch(int epoll, int file, uint32_t events, uint64_t data) {
-  epoll_event event = {};
-  event.events = events;
-  event.data.u64 = data;
-  return epoll_ctl(epoll, EPOLL_CTL_ADD, file, &event);
+
+void ignore_alarm_and_set(unsigned milliseconds) {
+  struct sigaction action = {};
+  action.sa_handler = [](int) {};
+  CHECK_OK(sigaction(SIGALRM, &action, nullptr));
+  if (milliseconds == 0) return;
+  timer_t timer;
+  CHECK_OK(timer_create(CLOCK_MONOTONIC, nullptr, &timer));
+  const itimerspec setting = {{}, {0, milliseconds * 1'000'000}};
+  CHECK_OK(timer_settime(timer, 0, &setting, nullptr));
 }
 }  // namespace
 
-TEST(poll_times_out) {
+TEST(poll_reports_what_is_ready_now) {
   const Pipe pipe;
-  pollfd watched = {pipe.out, POLLIN, 0};
-  const int64_t began = now_ns();
-  CHECK_EQ(poll(&watched, 1, 50), 0);
-  CHECK(now_ns() - began >= 50'000'000);
+  pollfd requests[3] = {{pipe.out, POLLIN, 0}, {pipe.in, POLLOUT, 0}, {-1, POLLIN, 7}};
+  CHECK_EQ(poll(requests, 3, 0), 1);
+  CHECK_EQ(requests[0].revents, 0);
+  CHECK_EQ(requests[1].revents, POLLOUT);
+  CHECK_EQ(requests[2].revents, 0);
+  CHECK_EQ(write(pipe.in, "x", 1), 1);
+  CHECK_EQ(poll(requests, 3, -1), 2);
+  CHECK_EQ(requests[0].revents, POLLIN);
 }
 
-TEST(poll_wakes_when_data_comes) {
+TEST(poll_reports_hangups_and_closed_descriptors_unasked) {
+  const Pipe first, second;
+  close(first.in);
+  close(second.out);
+  pollfd requests[3] = {{first.out, 0, 0}, {second.in, 0, 0}, {999, POLLIN, 0}};
+  CHECK_EQ(poll(requests, 3, 0), 3);
+  CHECK_EQ(requests[0].revents, POLLHUP);
+  CHECK_EQ(requests[1].revents, POLLERR);
+  CHECK_EQ(requests[2].revents, POLLNVAL);
+}
+
+TEST(poll_waits_for_its_timeout) {
+  const Pipe pipe;
+  pollfd request = {pipe.out, POLLIN, 0};
+  const int64_t start = now_ns();
+  CHECK_EQ(poll(&request, 1, 30), 0);
+  CHECK(now_ns() - start >= 30'000'000);
+  CHECK_EQ(poll(nullptr, 0, 10), 0);
+}
+
+TEST(poll_wakes_when_another_process_writes) {
   const Pipe pipe;
   const pid_t child = start_child([&] {
-    sleep_ms(50);
+    sleep_ms(30);
     CHECK_EQ(write(pipe.in, "x", 1), 1);
   });
-  pollfd watched[] = {{-1, POLLIN, 0}, {pipe.out, POLLIN, 0}, {99, POLLIN, 0}};
-  CHECK_EQ(poll(watched, 2, 10'000), 1);
-  CHECK_EQ(watched[1].revents, static_cast<short>(POLLIN));
-  CHECK_EQ(poll(watched, 3, 10'000), 2);
-  CHECK_EQ(watched[2].revents, static_cast<short>(POLLNVAL));
+  pollfd request = {pipe.out, POLLIN, 0};
+  CHECK_EQ(poll(&request, 1, -1), 1);
   CHECK_EQ(wait_for(child), 0);
 }
 
-TEST(poll_is_interrupted_by_signals_and_ppoll_swaps_the_mask) {
-  static volatile int caught;
-  struct sigaction action = {};
-  action.sa_handler = [](int) { caught = caught + 1; };
-  action.sa_flags = SA_RESTART;  // poll does not restart
-  CHECK_OK(sigaction(SIGUSR1, &action, nullptr));
-  sigset_t blocked, none;
-  sigemptyset(&none);
-  sigemptyset(&blocked);
-  sigaddset(&blocked, SIGUSR1);
-  CHECK_OK(sigprocmask(SIG_BLOCK, &blocked, nullptr));
-  raise(SIGUSR1);
-  timespec wait = {0, 20'000'000};
-  CHECK_EQ(ppoll(nullptr, 0, &wait, nullptr), 0);
-  CHECK_EQ(caught, 0);
-  wait = {5, 0};
-  CHECK_ERRNO(ppoll(nullptr, 0, &wait, &none), EINTR);
-  CHECK_EQ(caught, 1);
-}
-
-TEST(select_marks_ready_descriptors) {
-  const Pipe first, second;
-  CHECK_EQ(write(second.in, "x", 1), 1);
-  fd_set reading, writing;
-  FD_ZERO(&reading);
-  FD_ZERO(&writing);
-  FD_SET(first.out, &reading);
-  FD_SET(second.out, &reading);
-  FD_SET(first.in, &writing);
-  timeval wait = {5, 0};
-  CHECK_EQ(select(second.in + 1, &reading, &writing, nullptr, &wait), 2);
-  CHECK(!FD_ISSET(first.out, &reading) && FD_ISSET(second.out, &reading) && FD_ISSET(first.in, &writing));
-  FD_ZERO(&reading);
-  FD_SET(60, &reading);
-  CHECK_ERRNO(select(61, &reading, nullptr, nullptr, &wait), EBADF);
-  CHECK_ERRNO(select(-1, nullptr, nullptr, nullptr, &wait), EINVAL);
-}
-
-TEST(epoll_level_triggered_reports_until_read) {
-  const int epoll = CHECK_OK(epoll_create1(EPOLL_CLOEXEC));
+TEST(poll_wakes_when_the_other_end_closes) {
   const Pipe pipe;
-  CHECK_OK(watch(epoll, pipe.out, EPOLLIN, 77));
-  epoll_event events[4];
-  CHECK_EQ(epoll_wait(epoll, events, 4, 0), 0);
-  CHECK_EQ(write(pipe.in, "xy", 2), 2);
-  for (int i = 0; i < 2; i++) {
-    CHECK_EQ(epoll_wait(epoll, events, 4, 1000), 1);
-    CHECK_EQ(events[0].data.u64, 77u);
-    CHECK_EQ(events[0].events, static_cast<uint32_t>(EPOLLIN));
-    char byte;
-    CHECK_EQ(read(pipe.out, &byte, 1), 1);
-  }
-  CHECK_EQ(epoll_wait(epoll, events, 4, 0), 0);
+  const pid_t child = start_child([&] { sleep_ms(30); });
+  close(pipe.in);
+  pollfd request = {pipe.out, POLLIN, 0};
+  CHECK_EQ(poll(&request, 1, -1), 1);
+  CHECK_EQ(request.revents, POLLHUP);
+  CHECK_EQ(wait_for(child), 0);
 }
 
-TEST(epoll_edge_triggered_and_oneshot) {
-  const int epoll = CHECK_OK(epoll_create1(0));
-  const Pipe edge, once;
-  CHECK_OK(watch(epoll, edge.out, EPOLLIN | EPOLLET, 1));
-  CHECK_OK(watch(epoll, once.out, EPOLLIN | EPOLLONESHOT, 2));
-  epoll_event events[4];
-  CHECK_EQ(write(edge.in, "x", 1), 1);
-  CHECK_EQ(epoll_wait(epoll, events, 4, 1000), 1);
-  CHECK_EQ(epoll_wait(epoll, events, 4, 0), 0);
-  CHECK_EQ(write(edge.in, "x", 1), 1);
-  CHECK_EQ(epoll_wait(epoll, events, 4, 1000), 1);
-  CHECK_EQ(events[0].data.u64, 1u);
-  CHECK_EQ(write(once.in, "x", 1), 1);
-  CHECK_EQ(epoll_wait(epoll, events, 4, 1000), 1);
-  CHECK_EQ(events[0].data.u64, 2u);
-  CHECK_EQ(epoll_wait(epoll, events, 4, 0), 0);
-  epoll_event again = {};
-  again.events = EPOLLIN | EPOLLONESHOT;
-  again.data.u64 = 3;
-  CHECK_OK(epoll_ctl(epoll, EPOLL_CTL_MOD, once.out, &again));
-  CHECK_EQ(epoll_wait(epoll, events, 4, 1000), 1);
-  CHECK_EQ(events[0].data.u64, 3u);
-}
-
-TEST(epoll_errors_and_removal) {
-  const int epoll = CHECK_OK(epoll_create1(0));
+TEST(poll_of_thousands_of_descriptors) {
+  constexpr unsigned kCount = 3000;
+  const rlimit limit = {4096, 4096};
+  if (setrlimit(RLIMIT_NOFILE, &limit) != 0) SKIP("RLIMIT_NOFILE cannot be raised");
   const Pipe pipe;
-  CHECK_OK(watch(epoll, pipe.out, EPOLLIN, 0));
-  CHECK_ERRNO(watch(epoll, pipe.out, EPOLLIN, 0), EEXIST);
-  CHECK_ERRNO(epoll_ctl(epoll, EPOLL_CTL_DEL, pipe.in, nullptr), ENOENT);
-  CHECK_ERRNO(watch(epoll, 99, EPOLLIN, 0), EBADF);
-  CHECK_ERRNO(watch(epoll, epoll, EPOLLIN, 0), EINVAL);
-  const int file = CHECK_OK(open("/tmp/epollfile", O_RDWR | O_CREAT, 0600));
-  CHECK_OK(unlink("/tmp/epollfile"));
-  CHECK_ERRNO(watch(epoll, file, EPOLLIN, 0), EPERM);
-  epoll_event events[1];
-  CHECK_ERRNO(epoll_wait(epoll, events, 0, 0), EINVAL);
-  CHECK_EQ(write(pipe.in, "x", 1), 1);
-  CHECK_OK(epoll_ctl(epoll, EPOLL_CTL_DEL, pipe.out, nullptr));
-  CHECK_EQ(epoll_wait(epoll, events, 1, 0), 0);
-  CHECK_OK(watch(epoll, pipe.out, EPOLLIN, 0));
-  CHECK_OK(close(pipe.out));
-  CHECK_EQ(epoll_wait(epoll, events, 1, 0), 0);
+  static pollfd requests[kCount];
+  for (unsigned i = 0; i < kCount; i++) requests[i] = {CHECK_OK(dup(pipe.out)), POLLIN, 0};
+  CHECK_EQ(poll(requests, kCount, 5), 0);
+  const pid_t child = start_child([&] {
+    sleep_ms(20);
+    CHECK_EQ(write(pipe.in, "x", 1), 1);
+  });
+  CHECK_EQ(poll(requests, kCount, -1), static_cast<int>(kCount));
+  CHECK_EQ(wait_for(child), 0);
+  CHECK_ERRNO(poll(requests, 4097, 0), EINVAL);
 }
 
-TEST(epoll_of_epoll) {
-  const int inner = CHECK_OK(epoll_create1(0)), outer = CHECK_OK(epoll_create1(0));
-  const Pipe pipe;
-  CHECK_OK(watch(inner, pipe.out, EPOLLIN, 5));
-  CHECK_OK(watch(outer, inner, EPOLLIN, 6));
-  CHECK_ERRNO(watch(inner, outer, EPOLLIN, 7), ELOOP);
-  epoll_event events[2];
-  CHECK_EQ(epoll_wait(outer, events, 2, 0), 0);
-  CHECK_EQ(write(pipe.in, "x", 1), 1);
-  CHECK_EQ(epoll_wait(outer, events, 2, 1000), 1);
-  CHECK_EQ(events[0].data.u64, 6u);
-}
-
-TEST(eventfd_counts) {
-  const int event = CHECK_OK(eventfd(3, EFD_NONBLOCK));
-  uint64_t value = 0;
-  CHECK_EQ(read(event, &value, sizeof value), 8);
-  CHECK_EQ(value, 3u);
-  CHECK_ERRNO(read(event, &value, sizeof value), EAGAIN);
-  value = 2;
-  for (int i = 0; i < 2; i++) CHECK_EQ(write(event, &value, sizeof value), 8);
-  pollfd watched = {event, POLLIN | POLLOUT, 0};
-  CHECK_EQ(poll(&watched, 1, 0), 1);
-  CHECK_EQ(watched.revents, static_cast<short>(POLLIN | POLLOUT));
-  CHECK_EQ(read(event, &value, sizeof value), 8);
-  CHECK_EQ(value, 4u);
-  value = UINT64_MAX;
-  CHECK_ERRNO(write(event, &value, sizeof value), EINVAL);
-  CHECK_ERRNO(read(event, &value, 4), EINVAL);
-}
-
-TEST(eventfd_semaphore) {
-  const int event = CHECK_OK(eventfd(2, EFD_SEMAPHORE | EFD_NONBLOCK));
-  uint64_t value = 0;
-  for (int i = 0; i < 2; i++) {
-    CHECK_EQ(read(event, &value, sizeof value), 8);
-    CHECK_EQ(value, 1u);
-  }
-  CHECK_ERRNO(read(event, &value, sizeof value), EAGAIN);
-}
-
-TEST(signalfd_reads_signals) {
-  sigset_t set;
-  sigemptyset(&set);
-  sigaddset(&set, SIGUSR1);
-  CHECK_OK(sigprocmask(SIG_BLOCK, &set, nullptr));
-  const int signals = CHECK_OK(signalfd(-1, &set, SFD_NONBLOCK));
-  signalfd_siginfo info;
-  CHECK_ERRNO(read(signals, &info, sizeof info), EAGAIN);
-  raise(SIGUSR1);
-  CHECK_EQ(read(signals, &info, sizeof info), static_cast<ssize_t>(sizeof info));
-  CHECK_EQ(info.ssi_signo, static_cast<uint32_t>(SIGUSR1));
-  CHECK_EQ(info.ssi_pid, static_cast<uint32_t>(getpid()));
-}
-
-TEST(timerfd_counts_expirations) {
-  const int timer = CHECK_OK(timerfd_create(CLOCK_MONOTONIC, 0));
-  const itimerspec often = {{0, 10'000'000}, {0, 10'000'000}};
-  CHECK_OK(timerfd_settime(timer, 0, &often, nullptr));
-  sleep_ms(55);
-  uint64_t times = 0;
-  CHECK_EQ(read(timer, &times, sizeof times), 8);
-  CHECK(times >= 5);
-  itimerspec now;
-  CHECK_OK(timerfd_gettime(timer, &now));
-  CHECK_EQ(now.it_interval.tv_nsec, 10'000'000);
-}
-
-TEST(socketpair_carries_both_ways_and_tells_of_the_end) {
-  int ends[2];
-  CHECK_OK(socketpair(AF_UNIX, SOCK_STREAM, 0, ends));
-  CHECK_EQ(write(ends[0], "ping", 4), 4);
-  char text[8] = {};
-  CHECK_EQ(read(ends[1], text, sizeof text), 4);
-  CHECK_EQ(static_cast<const char*>(text), "ping");
-  CHECK_EQ(in_child([&] {
-             close(ends[0]);
-             CHECK_EQ(write(ends[1], "pong", 4), 4);
+TEST(poll_is_ended_by_a_signal_handler) {
+  CHECK_EQ(in_child([] {
+             ignore_alarm_and_set(30);
+             CHECK_ERRNO(poll(nullptr, 0, -1), EINTR);
            }),
            0);
-  CHECK_EQ(read(ends[0], text, sizeof text), 4);
-  close(ends[1]);
-  CHECK_EQ(read(ends[0], text, sizeof text), 0);
-  CHECK_ERRNO(send(ends[0], "x", 1, MSG_NOSIGNAL), EPIPE);
 }
 
-TEST(socketpair_datagrams_keep_their_borders) {
-  int ends[2];
-  CHECK_OK(socketpair(AF_UNIX, SOCK_DGRAM, 0, ends));
-  CHECK_EQ(write(ends[0], "one", 3), 3);
-  CHECK_EQ(write(ends[0], "three", 5), 5);
-  char text[8] = {};
-  CHECK_EQ(read(ends[1], text, 2), 2);  // the rest is lost
-  CHECK_EQ(read(ends[1], text, sizeof text), 5);
-}
-
-TEST(descriptors_pass_over_a_socket) {
-  int ends[2];
-  CHECK_OK(socketpair(AF_UNIX, SOCK_STREAM, 0, ends));
+TEST(poll_goes_on_after_a_stop) {
+  const Pipe pipe;
   const pid_t child = start_child([&] {
-    const Pipe pipe;
-    CHECK_EQ(write(pipe.in, "via", 3), 3);
-    char byte = 'd';
-    iovec data = {&byte, 1};
-    alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
-    msghdr message = {};
-    message.msg_iov = &data;
-    message.msg_iovlen = 1;
-    message.msg_control = control;
-    message.msg_controllen = sizeof control;
-    cmsghdr* const header = CMSG_FIRSTHDR(&message);
-    header->cmsg_level = SOL_SOCKET;
-    header->cmsg_type = SCM_RIGHTS;
-    header->cmsg_len = CMSG_LEN(sizeof(int));
-    memcpy(CMSG_DATA(header), &pipe.out, sizeof(int));
-    CHECK_EQ(sendmsg(ends[1], &message, 0), 1);
+    const int64_t start = now_ns();
+    pollfd request = {pipe.out, POLLIN, 0};
+    CHECK_EQ(poll(&request, 1, 300), 0);
+    CHECK(now_ns() - start >= 300'000'000);
   });
-  char byte = 0;
-  iovec data = {&byte, 1};
-  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
-  msghdr message = {};
-  message.msg_iov = &data;
-  message.msg_iovlen = 1;
-  message.msg_control = control;
-  message.msg_controllen = sizeof control;
-  CHECK_EQ(recvmsg(ends[0], &message, 0), 1);
-  const cmsghdr* const header = CMSG_FIRSTHDR(&message);
-  CHECK(header && header->cmsg_type == SCM_RIGHTS);
-  int received;
-  memcpy(&received, CMSG_DATA(header), sizeof received);
+  sleep_ms(50);
+  CHECK_OK(kill(child, SIGSTOP));
+  int status;
+  CHECK_EQ(waitpid(child, &status, WUNTRACED), child);
+  CHECK_OK(kill(child, SIGCONT));
   CHECK_EQ(wait_for(child), 0);
-  char text[4] = {};
-  CHECK_EQ(read(received, text, 3), 3);
-  CHECK_EQ(static_cast<const char*>(text), "via");
+}
+
+TEST(ppoll_unblocks_a_signal_only_while_it_waits) {
+  CHECK_EQ(in_child([] {
+             static volatile int handled;
+             struct sigaction action = {};
+             action.sa_handler = [](int) { handled = 1; };
+             CHECK_OK(sigaction(SIGUSR1, &action, nullptr));
+             sigset_t blocked, none, now;
+             sigemptyset(&none);
+             sigemptyset(&blocked);
+             sigaddset(&blocked, SIGUSR1);
+             CHECK_OK(sigprocmask(SIG_BLOCK, &blocked, nullptr));
+             CHECK_OK(raise(SIGUSR1));
+             CHECK_EQ(poll(nullptr, 0, 1), 0);
+             CHECK_EQ(static_cast<int>(handled), 0);
+             CHECK_ERRNO(ppoll(nullptr, 0, nullptr, &none), EINTR);
+             CHECK_EQ(static_cast<int>(handled), 1);
+             CHECK_OK(sigprocmask(SIG_BLOCK, nullptr, &now));
+             CHECK(sigismember(&now, SIGUSR1));
+           }),
+           0);
+}
+
+TEST(select_counts_members_of_all_sets) {
+  const Pipe pipe;
+  CHECK_EQ(write(pipe.in, "x", 1), 1);
+  fd_set readable, writable;
+  FD_ZERO(&readable);
+  FD_ZERO(&writable);
+  FD_SET(pipe.out, &readable);
+  FD_SET(pipe.in, &writable);
+  const int above = (pipe.out > pipe.in ? pipe.out : pipe.in) + 1;
+  CHECK_EQ(select(above, &readable, &writable, nullptr, nullptr), 2);
+  CHECK(FD_ISSET(pipe.out, &readable));
+  CHECK(FD_ISSET(pipe.in, &writable));
+  char byte;
+  CHECK_EQ(read(pipe.out, &byte, 1), 1);
+  timeval timeout = {0, 10'000};
+  CHECK_EQ(syscall(SYS_select, above, &readable, nullptr, nullptr, &timeout), 0);  // musl's own hides what is left
+  CHECK(!FD_ISSET(pipe.out, &readable));
+  CHECK_EQ(timeout.tv_usec, 0);
+}
+
+TEST(select_refuses_closed_descriptors_and_bad_counts) {
+  fd_set set;
+  FD_ZERO(&set);
+  FD_SET(40, &set);
+  timeval timeout = {};
+  CHECK_ERRNO(select(41, &set, nullptr, nullptr, &timeout), EBADF);
+  CHECK_ERRNO(select(-1, nullptr, nullptr, nullptr, &timeout), EINVAL);
+  timeout.tv_sec = -1;
+  CHECK_ERRNO(syscall(SYS_select, 0, nullptr, nullptr, nullptr, &timeout), EINVAL);
+}
+
+TEST(select_ignores_bits_beyond_its_count) {
+  const Pipe pipe;
+  fd_set set;
+  FD_ZERO(&set);
+  FD_SET(pipe.out, &set);
+  FD_SET(200, &set);
+  timeval timeout = {};
+  CHECK_EQ(select(pipe.out + 1, &set, nullptr, nullptr, &timeout), 0);
+}
+
+TEST(pselect_is_ended_by_the_signal_it_lets_through) {
+  CHECK_EQ(in_child([] {
+             ignore_alarm_and_set(0);
+             sigset_t blocked, none;
+             sigemptyset(&none);
+             sigemptyset(&blocked);
+             sigaddset(&blocked, SIGALRM);
+             CHECK_OK(sigprocmask(SIG_BLOCK, &blocked, nullptr));
+             CHECK_OK(raise(SIGALRM));
+             CHECK_ERRNO(pselect(0, nullptr, nullptr, nullptr, nullptr, &none), EINTR);
+           }),
+           0);
+}
+
+// Each byte must wake the poller; a lost wake-up hangs this.
+TEST(pollers_and_writers_at_once) {
+  static int ends[2];
+  CHECK_OK(pipe(ends));
+  constexpr int kBytes = 5000;
+  pthread_t writer;
+  CHECK_EQ(pthread_create(&writer, nullptr,
+                          [](void*) -> void* {
+                            for (int i = 0; i < kBytes; i++) CHECK_EQ(write(ends[1], "x", 1), 1);
+                            return nullptr;
+                          },
+                          nullptr),
+           0);
+  for (int left = kBytes; left > 0;) {
+    pollfd request = {ends[0], POLLIN, 0};
+    CHECK_EQ(poll(&request, 1, -1), 1);
+    char bytes[16];
+    left -= static_cast<int>(CHECK_OK(read(ends[0], bytes, sizeof bytes)));
+  }
+  CHECK_EQ(pthread_join(writer, nullptr), 0);
 }
