@@ -110,6 +110,7 @@ Result<> NewProgram::show_arguments() {
   shown_arguments = TRY(mem::make_ref<ArgumentBlock>());
   shown_arguments->text = TRY(mem::Buffer<char>::make(text.size()));
   std::memcpy(shown_arguments->text.data(), text.data(), text.size());
+  shown_arguments->initial_stack = stack;
   return {};
 }
 

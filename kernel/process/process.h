@@ -59,6 +59,7 @@ enum ProcessFlag : uint32_t {
 
 struct ArgumentBlock : RefCounted<ArgumentBlock>, mem::FromCache<ArgumentBlock> {   // C3
   mem::Buffer<char> text;        // NUL-separated argv, as /proc/PID/cmdline shows it
+  uintptr_t initial_stack = 0;   // where the program found argc, argv, the environment and the auxiliary vector
 };
 
 enum class StopState : uint8_t { Running, Stopping, Stopped };
