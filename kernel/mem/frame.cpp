@@ -5,6 +5,7 @@
 #include <array>
 
 #include "base/assert.h"
+#include "base/audit.h"
 #include "base/units.h"
 #include "machine/boot.h"
 #include "machine/cpu.h"
@@ -194,6 +195,22 @@ void give_range(PhysAddr start, PhysAddr end) {
   total_frames += last - first;
 }
 
+namespace {
+
+// Other CPUs may allocate between the two looks; what is really lost stays lost.
+void audit_frames(AuditReport& report) {
+  uint64_t counted = 0, found = 0;
+  for (unsigned attempt = 0; attempt < 10; attempt++) {
+    counted = count_frames().free;
+    found = count_free_frames();
+    if (counted == found) return;
+  }
+  report.problem("%llu free by the counters, %llu in the lists", static_cast<unsigned long long>(counted),
+                 static_cast<unsigned long long>(found));
+}
+
+}  // namespace
+
 Result<> init_frames() {
   const machine::BootInfo& boot = machine::boot_info();
   PhysAddr highest = boot.highest_address;
@@ -232,6 +249,7 @@ Result<> init_frames() {
   }
   Frame* zeros = TRY(allocate_frame(FrameUse::Pinned, Contents::Zeroed));
   detail::frame_of_zeros = zeros;
+  register_audit("frames", audit_frames);
   return {};
 }
 

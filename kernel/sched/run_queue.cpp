@@ -146,6 +146,35 @@ bool RunQueue::slice_over(Nanoseconds now) const {
   return now - current->slice_start >= (ours != 0 ? kRoundRobinSlice : kSlice);
 }
 
+void RunQueue::audit(AuditReport& report) {
+  uint32_t threads = 0;
+  auto check = [&](const Thread& thread, unsigned rank) {
+    threads++;
+    if (thread.state.load(std::memory_order_relaxed) != ThreadState::Runnable)
+      report.problem("CPU %u: '%s' is queued but not runnable", cpu, thread.name);
+    if (thread.cpu.load(std::memory_order_relaxed) != cpu)
+      report.problem("CPU %u: '%s' is queued but belongs to another CPU", cpu, thread.name);
+    if (rank_of(thread) != rank) report.problem("CPU %u: '%s' is in the wrong list", cpu, thread.name);
+  };
+  for (unsigned rank = 1; rank < kRanks; rank++) {
+    for (const Thread& thread : realtime_[rank]) check(thread, rank);
+    if (realtime_[rank].empty() == ((realtime_ranks_[rank / 64] >> rank % 64 & 1) != 0))
+      report.problem("CPU %u: the bit of priority %u is wrong", cpu, rank);
+  }
+  for (const Thread& thread : fair_) check(thread, 0);
+  if (threads != load()) report.problem("CPU %u: %u threads queued, %u counted", cpu, threads, load());
+  if (current != nullptr && current->state.load(std::memory_order_relaxed) == ThreadState::Dead)
+    report.problem("CPU %u runs a dead thread", cpu);
+}
+
+void audit_run_queues(AuditReport& report) {
+  for (unsigned cpu = 0; cpu < machine::kMaxCpus; cpu++) {
+    RunQueue& queue = queue_of(cpu);
+    sync::SpinGuard guard(queue.lock);
+    queue.audit(report);
+  }
+}
+
 void RunQueue::fall_behind(Thread& thread) {
   if (is_realtime(thread) || fair_.empty()) return;
   thread.virtual_runtime = std::max(thread.virtual_runtime, fair_.begin()->virtual_runtime);

@@ -10,6 +10,7 @@
 #include <boost/intrusive/set.hpp>
 #include <cstdint>
 
+#include "base/audit.h"
 #include "sched/thread.h"
 #include "sync/spinlock.h"
 
@@ -63,6 +64,9 @@ class RunQueue {
   // Makes `thread`, which yields, queue behind the one that would run next.
   void fall_behind(Thread& thread) REQUIRES(lock);
 
+  // Adds what is wrong to the report.
+  void audit(AuditReport& report) REQUIRES(lock);
+
   uint32_t load() const { return queued.load(std::memory_order_relaxed); }
 
   sync::Spinlock lock{"run queue"};
@@ -102,6 +106,7 @@ class RunQueue {
 };
 
 RunQueue& queue_of(unsigned cpu);
+void audit_run_queues(AuditReport& report);
 inline RunQueue& local_queue() { return queue_of(machine::cpu_id()); }
 
 // Locks the queue of the CPU that the thread belongs to now.

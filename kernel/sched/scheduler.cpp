@@ -10,6 +10,7 @@
 #include <atomic>
 
 #include "base/assert.h"
+#include "base/audit.h"
 #include "base/late.h"
 #include "machine/context.h"
 #include "sched/clock.h"
@@ -34,6 +35,9 @@ constinit std::atomic<CpuSet> online{0};
 void switch_machine_state(Thread& from, Thread& to) {
   const machine::PhysAddr from_root = from.address_space_root(), to_root = to.address_space_root();
   if (from_root != 0) machine::save_user_state(from.user_state, from.stack_top());
+  // As close as can be to the load: once `from` has said that it left, its page table may go.
+  from.on_switch_out();
+  to.on_switch_in();
   const machine::PhysAddr root = to_root != 0 ? to_root : machine::kernel_top_table();
   if (machine::loaded_top_table() != root) machine::load_top_table(root);
   if (to_root != 0) {
@@ -89,8 +93,6 @@ bool switch_away(RunQueue& queue) NO_THREAD_SAFETY_ANALYSIS {
   queue.switches++;
   set_tick(to.is_idle ? kForever : to.slice_start + (queue.load() != 0 ? kSlice : kSampleInterval));
 
-  from.on_switch_out();
-  to.on_switch_in();
   switch_machine_state(from, to);
   const bool interrupts_were_on = machine::this_cpu().interrupts_were_on;
   machine::switch_context(from.context, to.context);
@@ -169,6 +171,7 @@ Result<> init_this_cpu() {
       queues[i].construct(i);
       init_timers(i);
     }
+    register_audit("run queues", audit_run_queues);
     mem::set_fail_nth_finder(fail_nth_of_running);
   }
   BootThread& thread = boot_threads[cpu].construct();

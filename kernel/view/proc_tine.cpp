@@ -7,6 +7,7 @@
 #include "mem/frame.h"
 #include "mem/kernel_stack.h"
 #include "mem/object_cache.h"
+#include "sched/scheduler.h"
 #include "sync/lock_order.h"
 #include "view/procfs.h"
 
@@ -41,10 +42,15 @@ Result<> print_audit(TextSink& sink, const Subject&) {
   return {};
 }
 
-Result<> print_objects(TextSink& sink, const Subject&) {
+// Gives back what this CPU keeps at hand, so that what is left is in use.
+void drain_this_cpu() {
   mem::drain_all_caches();
   mem::drain_kernel_stacks();
   mem::drain_frame_caches();
+}
+
+Result<> print_objects(TextSink& sink, const Subject&) {
+  sched::on_every_cpu(drain_this_cpu);
   const mem::FrameCounts frames = mem::count_frames();
   sink.print("frames total %llu\nframes free %llu\nframes kernel %llu\nframes table %llu\nframes user %llu\n"
              "frames file %llu\n", number(frames.total), number(frames.free), number(frames.kernel),
