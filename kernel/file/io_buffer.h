@@ -26,6 +26,9 @@ class IoBuffer {
 
   size_t remaining() const { return remaining_; }
   size_t consumed() const { return consumed_; }
+  void limit(size_t most) {                               // gives up what is beyond
+    if (remaining_ > most) remaining_ = most;
+  }
   // Move at most `size` bytes and advance. Fault only if nothing at all could be moved; else the short count.
   Result<size_t> put(const void* from, size_t size);      // a read: into the buffer
   Result<size_t> take(void* to, size_t size);             // a write: out of the buffer
