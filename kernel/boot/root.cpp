@@ -2,6 +2,7 @@
 #include "boot/root.h"
 
 #include "base/log.h"
+#include "file/init.h"
 #include "file/initrd.h"
 #include "file/mount.h"
 #include "file/tmpfs.h"
@@ -22,7 +23,7 @@ void unpack(const file::Path& root) {
   const auto summary = file::unpack_initrd(archive, root);
   if (!summary) {
     const std::string_view problem = summary.error().text();
-    log(LogLevel::Error, "tine: the initrd is broken: %.*s; powering off\n", static_cast<int>(problem.size()), problem.data());
+    log(LogLevel::Error, "tine: %.*s; powering off\n", static_cast<int>(problem.size()), problem.data());
     machine::power_off(1);
   }
   log(LogLevel::Info, "initrd: %u members, %llu KiB\n", summary->members,
@@ -32,6 +33,7 @@ void unpack(const file::Path& root) {
 }  // namespace
 
 Result<> make_root() {
+  TRY(file::init());
   file::Tmpfs::Options options;
   options.mode = 0755;
   const Ref<file::Tmpfs> tmpfs = TRY(file::Tmpfs::make("rootfs", options));

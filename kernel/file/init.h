@@ -4,13 +4,9 @@
 #pragma once
 
 #include "base/result.h"
-#include "file/path.h"
 
 namespace tine::file {
 
 Result<> init();
-
-// Makes an empty tmpfs the root of everything; for boot/, before unpack_initrd (file/initrd.h).
-Result<Path> make_root_file_system();
 
 }  // namespace tine::file
