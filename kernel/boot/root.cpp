@@ -2,7 +2,6 @@
 #include "boot/root.h"
 
 #include "base/log.h"
-#include "file/init.h"
 #include "file/initrd.h"
 #include "file/mount.h"
 #include "file/tmpfs.h"
@@ -33,7 +32,6 @@ void unpack(const file::Path& root) {
 }  // namespace
 
 Result<> make_root() {
-  TRY(file::init());
   file::Tmpfs::Options options;
   options.mode = 0755;
   const Ref<file::Tmpfs> tmpfs = TRY(file::Tmpfs::make("rootfs", options));
