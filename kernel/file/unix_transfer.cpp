@@ -97,8 +97,8 @@ Result<> UnixEndpoint::deliver(UnixEndpoint& target, UnixMessage& message) {
 
 Result<Ref<UnixEndpoint>> UnixEndpoint::target_of(const UnixSend& request) {
   sync::SpinGuard guard(lock_);
-  if (error_ != Errno{0}) return Error(std::exchange(error_, Errno{0}));
   if (shut_ & kShutSend) return Error(Errno::Pipe);
+  if (error_ != Errno{0}) return Error(std::exchange(error_, Errno{0}));
   Ref<UnixEndpoint> target = request.to != nullptr ? request.to : peer_;
   if (target == nullptr || (!is_datagram() && state_ != State::Connected)) return Error(Errno::NotConn);
   return target;
