@@ -19,12 +19,10 @@ void Usage::add(const Usage& other) {
   peak_resident = std::max(peak_resident, other.peak_resident);
 }
 
-// The exact run time, split between user and system in the proportion that was sampled. Source: calcru() of BSD.
 Usage thread_usage(const Thread& thread) {
   Usage usage;
-  const Nanoseconds total = sched::thread_cpu_time(thread);
-  const Nanoseconds sampled = thread.user_time + thread.system_time;
-  usage.user_time = sampled == 0 ? 0 : static_cast<Nanoseconds>(static_cast<unsigned __int128>(total) * thread.user_time / sampled);
+  const Nanoseconds total = sched::thread_cpu_time(thread);   // exact, while the split lags behind a running thread
+  usage.user_time = std::min(thread.user_time, total);
   usage.system_time = total - usage.user_time;
   usage.minor_faults = thread.minor_faults;
   usage.major_faults = thread.major_faults;

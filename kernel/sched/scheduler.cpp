@@ -40,10 +40,8 @@ void switch_machine_state(Thread& from, Thread& to) {
   to.on_switch_in();
   const machine::PhysAddr root = to_root != 0 ? to_root : machine::kernel_top_table();
   if (machine::loaded_top_table() != root) machine::load_top_table(root);
-  if (to_root != 0) {
-    machine::load_user_state(to.user_state, to.stack_top());
-    machine::set_kernel_stack(to.stack_top());
-  }
+  if (to_root != 0) machine::load_user_state(to.user_state, to.stack_top());
+  machine::set_kernel_stack(to.stack_top());   // also for a kernel process: it may execute a program before it leaves
   machine::set_current_thread(&to, to.user_work);
 }
 
