@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// DescriptorTree: descriptor number -> file, as a radix tree of reference-counted nodes (DESIGN R1.3). Leaves have 64
-// slots with bitmaps of the used and the close-on-exec ones; inner nodes have 64 children with bitmaps of those that
-// are full and those that have close-on-exec slots below. The height grows with the highest number. Copying a tree
-// shares its root, whatever its size: that is fork.
-// Rule: a node is changed only while all references on the path to it are single; else the path is copied first.
-// Changes to many slots make a new tree, so that the caller can drop the old one, and with it files, after its lock.
-// Each call that can fail leaves the tree as it was. The caller serialises the calls for one tree.
+// DescriptorTree: descriptor number -> file, as a radix tree of reference-counted nodes (DESIGN R1.3). Leaves
+// have 64 slots with bitmaps of the used and the close-on-exec ones; inner nodes have 64 children with
+// bitmaps of those that are full and those that have close-on-exec slots below. The height grows with the
+// highest number. Copying a tree shares its root, whatever its size: that is fork. Rule: a node is changed
+// only while all references on the path to it are single; else the path is copied first. Changes to many
+// slots make a new tree, so that the caller can drop the old one, and with it files, after its lock. Each
+// call that can fail leaves the tree as it was. The caller serialises the calls for one tree.
 #pragma once
 
 #include <bit>
@@ -19,8 +19,8 @@
 
 namespace tine::file {
 
-// FileRef: a copyable owner that is null by default and converts to bool. Allocation<T>: gives the nodes, T, their
-// operators new(std::nothrow) and delete.
+// FileRef: a copyable owner that is null by default and converts to bool. Allocation<T>: gives the nodes, T,
+// their operators new(std::nothrow) and delete.
 template <class FileRef, template <class> class Allocation = mem::FromCache>
 class DescriptorTree {
  public:
@@ -94,8 +94,9 @@ class DescriptorTree {
   int next_used(unsigned from) const { return next_in(root_.get(), height_, 0, from, false); }
   int next_marked(unsigned from) const { return next_in(root_.get(), height_, 0, from, true); }
 
-  // This tree without the slots first ... last (inclusive), or without those with close-on-exec; or with close-on-exec
-  // set for the used slots first ... last. The cost is in proportion to the slots concerned. Errors: NoMem.
+  // This tree without the slots first ... last (inclusive), or without those with close-on-exec; or with
+  // close-on-exec set for the used slots first ... last. The cost is in proportion to the slots concerned.
+  // Errors: NoMem.
   Result<DescriptorTree> without_range(unsigned first, unsigned last) const {
     return rebuilt({first, last, false, Change::Remove});
   }
@@ -177,7 +178,9 @@ class DescriptorTree {
 
   // Slots below one child of a node at `level` (level 0: a leaf).
   static constexpr uint64_t span_of(unsigned level) { return uint64_t{1} << (6 * level); }
-  static constexpr unsigned index_at(unsigned level, uint64_t number) { return (number >> (6 * level)) % kWays; }
+  static constexpr unsigned index_at(unsigned level, uint64_t number) {
+    return (number >> (6 * level)) % kWays;
+  }
   uint64_t capacity() const { return span_of(height_ + 1); }
 
   const Leaf* leaf_of(unsigned number) const {
@@ -208,16 +211,20 @@ class DescriptorTree {
     return {};
   }
 
-  // Makes the path to `number` exist and be this tree's alone. A failure leaves equal nodes or empty ones, no more.
+  // Makes the path to `number` exist and be this tree's alone. A failure leaves equal nodes or empty ones, no
+  // more.
   static Result<> own_path(NodeRef& slot, unsigned level, unsigned number) {
-    if (slot == nullptr) slot = level == 0 ? TRY(make_node<Leaf>()) : TRY(make_node<Inner>());
+    if (slot == nullptr)
+      slot = level == 0 ? TRY(make_node<Leaf>()) : TRY(make_node<Inner>());
     else if (slot->ref_count() != 1)
-      slot = level == 0 ? TRY(make_node<Leaf>(leaf_at(slot.get()), kAll)) : TRY(make_node<Inner>(inner_at(slot.get())));
+      slot = level == 0 ? TRY(make_node<Leaf>(leaf_at(slot.get()), kAll))
+                        : TRY(make_node<Inner>(inner_at(slot.get())));
     if (level == 0) return {};
     return own_path(inner_at(slot.get()).children[index_at(level, number)], level - 1, number);
   }
 
-  // Calls apply(leaf, index) at the end of an owned path, then brings the bitmaps on it up to date, from below.
+  // Calls apply(leaf, index) at the end of an owned path, then brings the bitmaps on it up to date, from
+  // below.
   template <class Apply>
   static void change(NodeRef& slot, unsigned level, unsigned number, Apply&& apply) {
     if (level == 0) return apply(leaf_at(slot.get()), number % kWays);
@@ -239,7 +246,8 @@ class DescriptorTree {
       const unsigned i = static_cast<unsigned>(std::countr_zero(bits));
       if (level == 0) return base + i;
       // Only the child that `least` lies in may have nothing free from there on.
-      const uint64_t found = lowest_free_in(inner_at(node).children[i].get(), level - 1, base + i * step, least);
+      const uint64_t found =
+          lowest_free_in(inner_at(node).children[i].get(), level - 1, base + i * step, least);
       if (found != kNone) return found;
     }
     return kNone;
@@ -249,13 +257,16 @@ class DescriptorTree {
     const uint64_t step = span_of(level);
     if (node == nullptr || from >= base + step * kWays) return -1;
     uint64_t bits = from_bit(base, from, step);
-    if (level == 0) bits &= only_marked ? leaf_at(node).marked : leaf_at(node).used;
-    else if (only_marked) bits &= inner_at(node).marked;
+    if (level == 0)
+      bits &= only_marked ? leaf_at(node).marked : leaf_at(node).used;
+    else if (only_marked)
+      bits &= inner_at(node).marked;
     for (; bits != 0; bits &= bits - 1) {
       const unsigned i = static_cast<unsigned>(std::countr_zero(bits));
       if (level == 0) return static_cast<int>(base + i);
       const Node* child = inner_at(node).children[i].get();
-      if (const int found = next_in(child, level - 1, base + i * step, from, only_marked); found >= 0) return found;
+      if (const int found = next_in(child, level - 1, base + i * step, from, only_marked); found >= 0)
+        return found;
     }
     return -1;
   }
@@ -275,8 +286,8 @@ class DescriptorTree {
     return tree;
   }
 
-  static Result<NodeRef> rebuilt_node(const NodeRef& node, unsigned level, uint64_t base, const Rebuild& rebuild,
-                                      unsigned& count) {
+  static Result<NodeRef> rebuilt_node(const NodeRef& node, unsigned level, uint64_t base,
+                                      const Rebuild& rebuild, unsigned& count) {
     const uint64_t step = span_of(level);
     if (node == nullptr || rebuild.last < base || rebuild.first >= base + step * kWays) return node;
     uint64_t bits = from_bit(base, rebuild.first, step);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Life of an address space: creation, fork, the CPUs that run on it, counts. The other operations are in map.cpp,
-// remap.cpp, advise.cpp, inherit.cpp, fault.cpp and peek.cpp.
+// Life of an address space: creation, fork, the CPUs that run on it, counts. The other operations are in
+// map.cpp, remap.cpp, advise.cpp, inherit.cpp, fault.cpp and peek.cpp.
 #include "vm/address_space.h"
 
 #include "base/audit.h"
@@ -11,7 +11,8 @@
 namespace tine::vm {
 namespace {
 
-using Hook = boost::intrusive::member_hook<AddressSpace, boost::intrusive::list_member_hook<>, &AddressSpace::all_hook>;
+using Hook = boost::intrusive::member_hook<AddressSpace, boost::intrusive::list_member_hook<>,
+                                           &AddressSpace::all_hook>;
 
 // All address spaces there are, for the audit.
 using AllSpaces = boost::intrusive::list<AddressSpace, Hook>;
@@ -56,7 +57,7 @@ Result<Ref<AddressSpace>> AddressSpace::fork() {
   {
     sync::MutexGuard guard(lock_);
     child->inherit_from(*this);
-    flush(0, machine::kUserEnd);   // what the TLB calls writable is so no longer
+    flush(0, machine::kUserEnd);  // what the TLB calls writable is so no longer
     special = regions_.special_count() != 0;
   }
   if (special) TRY(child->apply_inheritance());
@@ -65,8 +66,8 @@ Result<Ref<AddressSpace>> AddressSpace::fork() {
 
 // --- CPUs ---
 
-// The scheduler loads a page table only when it differs from the loaded one. Between two threads of one space the CPU is
-// in no set for a moment, and a flush may pass it by; the generation tells.
+// The scheduler loads a page table only when it differs from the loaded one. Between two threads of one space
+// the CPU is in no set for a moment, and a flush may pass it by; the generation tells.
 namespace {
 struct LastSpace {
   uint64_t id = 0;
@@ -76,7 +77,8 @@ constinit LastSpace last_space[machine::kMaxCpus];
 }  // namespace
 
 void AddressSpace::activate(unsigned cpu) {
-  active_.fetch_or(CpuSet{1} << cpu);   // from here on a flush interrupts this CPU; one before shows in the generation
+  active_.fetch_or(
+      CpuSet{1} << cpu);  // from here on a flush interrupts this CPU; one before shows in the generation
   const LastSpace& last = last_space[cpu];
   if (machine::loaded_top_table() == root_ && (last.id != id_ || last.generation != generation_.load()))
     machine::flush_local_tlb();
@@ -153,8 +155,10 @@ void AddressSpace::audit(AuditReport& report) NO_THREAD_SAFETY_ANALYSIS {
   for (const AddressSpace& space : *all_spaces) space.tree_.tally(found);
   for (const AddressSpace& space : *all_spaces) {
     const auto id = static_cast<unsigned long>(space.id_);
-    if (const unsigned broken = space.tree_.verify()) report.problem("space %lu: %u errors in its page tree", id, broken);
-    if (const unsigned broken = space.regions_.verify()) report.problem("space %lu: %u errors in its map", id, broken);
+    if (const unsigned broken = space.tree_.verify())
+      report.problem("space %lu: %u errors in its page tree", id, broken);
+    if (const unsigned broken = space.regions_.verify())
+      report.problem("space %lu: %u errors in its map", id, broken);
     uint64_t pages = 0;
     uint64_t locked = 0;
     space.regions_.for_each(0, machine::kUserEnd, [&](const Region& region) NO_THREAD_SAFETY_ANALYSIS {

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// AddressSpace: the memory of a process: what is mapped where (the region map) and the pages that are there (the page
-// tree). Both are persistent trees, so that fork() shares them by their roots; a fault fills or copies one page at a time.
-// Shared by threads and by vfork, rfork and clone with shared memory.
-// Lock: lock_, a mutex, around every change of either tree. It is taken in page faults, so nobody may touch user memory
-// while holding it, nor hold any lock that is taken under it (memory objects'). Frames and tables that were removed are
-// released only after the CPUs that run here have been told (vm/page_gather.h).
+// AddressSpace: the memory of a process: what is mapped where (the region map) and the pages that are
+// there (the page tree). Both are persistent trees, so that fork() shares them by their roots; a fault
+// fills or copies one page at a time. Shared by threads and by vfork, rfork and clone with shared memory.
+// Lock: lock_, a mutex, around every change of either tree. It is taken in page faults, so nobody may
+// touch user memory while holding it, nor hold any lock that is taken under it (memory objects'). Frames
+// and tables that were removed are released only after the CPUs that run here have been told
+// (vm/page_gather.h).
 // The last reference must be dropped where sleeping is allowed.
 #pragma once
 
@@ -50,16 +51,16 @@ enum class Placement : uint8_t {
 
 struct MapRequest {
   uintptr_t address = 0;
-  uint64_t size = 0;                    // bytes
+  uint64_t size = 0;  // bytes
   Placement placement = Placement::Anywhere;
   uint8_t protection = kNoAccess;
   uint8_t max_protection = kAnyAccess;
-  uint16_t flags = 0;                   // RegionFlags
-  Ref<MemoryObject> object;             // null: anonymous
-  uint64_t offset = 0;                  // pages
-  bool populate = false;                // fault the pages in; what fails then is left to later faults
-  bool lock = false;                    // MAP_LOCKED
-  uint64_t lock_limit = ~uint64_t{0};   // bytes (RLIMIT_MEMLOCK); Again beyond
+  uint16_t flags = 0;                  // RegionFlags
+  Ref<MemoryObject> object;            // null: anonymous
+  uint64_t offset = 0;                 // pages
+  bool populate = false;               // fault the pages in; what fails then is left to later faults
+  bool lock = false;                   // MAP_LOCKED
+  uint64_t lock_limit = ~uint64_t{0};  // bytes (RLIMIT_MEMLOCK); Again beyond
 };
 
 struct RemapRequest {
@@ -67,16 +68,25 @@ struct RemapRequest {
   uint64_t old_size = 0;
   uint64_t new_size = 0;
   bool may_move = false;
-  bool fixed = false;                   // to new_address, replacing what is there
-  bool keep_old = false;                // MREMAP_DONTUNMAP
+  bool fixed = false;     // to new_address, replacing what is there
+  bool keep_old = false;  // MREMAP_DONTUNMAP
   uintptr_t new_address = 0;
   uint64_t lock_limit = ~uint64_t{0};
 };
 
 // madvise(2)'s numbers; those that are not here are hints that need no action.
 enum class Advice : int {
-  DontNeed = 4, Free = 8, Remove = 9, DontFork = 10, DoFork = 11, DontDump = 16, DoDump = 17, WipeOnFork = 18,
-  KeepOnFork = 19, PopulateRead = 22, PopulateWrite = 23,
+  DontNeed = 4,
+  Free = 8,
+  Remove = 9,
+  DontFork = 10,
+  DoFork = 11,
+  DontDump = 16,
+  DoDump = 17,
+  WipeOnFork = 18,
+  KeepOnFork = 19,
+  PopulateRead = 22,
+  PopulateWrite = 23,
 };
 
 // minherit(2)'s numbers.
@@ -89,8 +99,8 @@ struct SpaceLimits {
   uint64_t stack = 8_MiB;                 // RLIMIT_STACK
 };
 
-// Whether another process's memory is reached as it could itself, or as a debugger does it: also what is protected,
-// writing to private copies.
+// Whether another process's memory is reached as it could itself, or as a debugger does it: also what is
+// protected, writing to private copies.
 enum class Reach : uint8_t { AsProtected, Override };
 
 class AddressSpace : public RefCounted<AddressSpace>, public mem::FromCache<AddressSpace> {
@@ -100,13 +110,14 @@ class AddressSpace : public RefCounted<AddressSpace>, public mem::FromCache<Addr
 
   // An empty one, with Layout::fixed(). Errors: NoMem.
   static Result<Ref<AddressSpace>> create();
-  explicit AddressSpace(KernelPageTree&& tree);   // for create()
+  explicit AddressSpace(KernelPageTree&& tree);  // for create()
   // A child's: O(1), unless regions are marked with an inheritance of their own. Errors: NoMem.
   Result<Ref<AddressSpace>> fork();
   ~AddressSpace();
 
-  // --- The CPUs that run here. Interrupts are off from deactivate() of one space, on this CPU, to activate() of the
-  // next, if any, and until its root(), or the kernel's, is loaded. ---
+  // --- The CPUs that run here ---
+  // Interrupts are off from deactivate() of one space, on this CPU, to activate() of the next, if any, and
+  // until its root(), or the kernel's, is loaded.
   machine::PhysAddr root() const { return root_; }
   void activate(unsigned cpu);
   void deactivate(unsigned cpu);
@@ -115,45 +126,50 @@ class AddressSpace : public RefCounted<AddressSpace>, public mem::FromCache<Addr
   // Makes `address` accessible, if the program may. The calling thread may sleep; interrupts are on.
   FaultResult handle_fault(uintptr_t address, Access access);
 
-  // --- System calls. Addresses and sizes are bytes; ranges are checked here; errors as in the manual pages. ---
+  // --- System calls ---
+  // Addresses and sizes are bytes; ranges are checked here; errors as in the manual pages.
   Result<uintptr_t> map(const MapRequest& request);
   Result<> unmap(uintptr_t start, uint64_t size);
   Result<> protect(uintptr_t start, uint64_t size, uint8_t protection);
   Result<uintptr_t> remap(const RemapRequest& request);
-  uintptr_t set_break(uintptr_t end);                       // returns the end of the heap, changed or not
+  uintptr_t set_break(uintptr_t end);  // returns the end of the heap, changed or not
   Result<> advise(uintptr_t start, uint64_t size, int advice);
   Result<> set_inherit(uintptr_t start, uint64_t size, InheritRequest request);
-  Result<> check_mapped(uintptr_t start, uint64_t size);    // msync(2): there is no backing store. NoMem for holes
+  // msync(2), where there is no backing store: NoMem for holes.
+  Result<> check_mapped(uintptr_t start, uint64_t size);
   // mincore(2): one byte per page, 1 when it is in memory. `into` spans the range. NoMem for holes.
   Result<> list_resident(uintptr_t start, std::span<uint8_t> into);
-  // mlock(2) and its kin. Pages never leave memory: locking faults them in and counts them against `limit` bytes.
+  // mlock(2) and its kin. Pages never leave memory: locking faults them in and counts them against `limit`
+  // bytes.
   enum class LockNow : uint8_t { Populate, OnFault };
   Result<> lock_memory(uintptr_t start, uint64_t size, uint64_t limit, LockNow when);
   Result<> unlock_memory(uintptr_t start, uint64_t size);
   Result<> lock_all(bool present, bool future, uint64_t limit, LockNow when);
   Result<> unlock_all();
 
-  // --- Other processes: ptrace, /proc/PID/mem, process_vm_readv; exec, which fills a stack. Kernel buffers. ---
-  // Returns the bytes done: fewer than asked for when the range runs into what cannot be reached. Fault: none at all.
+  // --- From outside: ptrace, /proc/PID/mem, process_vm_readv; exec, which fills a stack ---
+  // To and from kernel buffers. Returns the bytes done: fewer than asked for when the range runs into what
+  // cannot be reached. Fault: none at all.
   Result<size_t> read_memory(uintptr_t address, std::span<std::byte> into, Reach reach);
   Result<size_t> write_memory(uintptr_t address, std::span<const std::byte> from, Reach reach);
 
-  // What identifies a word for futexes: memory of an object by its place there, private memory by its address.
+  // What identifies a word for futexes: memory of an object by its place there, private memory by its
+  // address.
   struct Location {
-    Ref<MemoryObject> object;   // null: private to this space
-    uint64_t position;          // byte in the object, or the address
+    Ref<MemoryObject> object;  // null: private to this space
+    uint64_t position;         // byte in the object, or the address
   };
-  Result<Location> locate(uintptr_t address);               // Fault when nothing is mapped
+  Result<Location> locate(uintptr_t address);  // Fault when nothing is mapped
 
   // --- Layout, limits and counts ---
   Layout layout() const;
-  void set_layout(const Layout& layout);                    // before anything is mapped
+  void set_layout(const Layout& layout);  // before anything is mapped
   void set_limits(const SpaceLimits& limits);
   struct Heap {
     uintptr_t start, end;
   };
   Heap heap() const;
-  RegionMap regions() const;                                // a snapshot, to read without a lock
+  RegionMap regions() const;  // a snapshot, to read without a lock
   uint64_t resident_pages() const { return tree_pages(); }
   uint64_t peak_resident_pages() const;
   uint64_t total_pages() const;
@@ -164,21 +180,24 @@ class AddressSpace : public RefCounted<AddressSpace>, public mem::FromCache<Addr
   static void audit(AuditReport& report);
 
  private:
-  class Removal;   // a PageGather that knows whom to tell: vm/removal.h
+  class Removal;  // a PageGather that knows whom to tell: vm/removal.h
 
   void inherit_from(AddressSpace& parent) REQUIRES(parent.lock_);
-  Result<> apply_inheritance();                                                    // inherit.cpp
+  Result<> apply_inheritance();  // inherit.cpp
   Result<> split_off(const Region& region, Removal& removal) REQUIRES(lock_);
 
-  uint64_t tree_pages() const NO_THREAD_SAFETY_ANALYSIS { return tree_.pages(); }   // an atomic
-  void note_peak() REQUIRES(lock_) { peak_resident_ = std::max(peak_resident_, tree_.pages()); }  // before it falls
+  uint64_t tree_pages() const NO_THREAD_SAFETY_ANALYSIS { return tree_.pages(); }  // an atomic
+  // Before pages go.
+  void note_peak() REQUIRES(lock_) { peak_resident_ = std::max(peak_resident_, tree_.pages()); }
   void flush(uintptr_t start, uintptr_t end);
 
   // fault.cpp
   FaultResult resolve(uintptr_t page, Access access, Removal& removal) REQUIRES(lock_);
   FaultResult resolve_absent(uintptr_t page, Access access, Removal& removal) REQUIRES(lock_);
-  FaultResult fill_anonymous(const Region& region, uintptr_t page, Access access, Removal& removal) REQUIRES(lock_);
-  FaultResult fill_from_object(const Region& region, uintptr_t page, Access access, Removal& removal) REQUIRES(lock_);
+  FaultResult fill_anonymous(const Region& region, uintptr_t page, Access access, Removal& removal)
+      REQUIRES(lock_);
+  FaultResult fill_from_object(const Region& region, uintptr_t page, Access access, Removal& removal)
+      REQUIRES(lock_);
   void fault_around(const Region& region, uintptr_t page, KernelPageTree::Slot slot) REQUIRES(lock_);
   Result<> copy_page(KernelPageTree::Slot slot, Removal& removal) REQUIRES(lock_);
   const Region* grow_stack(uintptr_t page) REQUIRES(lock_);
@@ -215,12 +234,12 @@ class AddressSpace : public RefCounted<AddressSpace>, public mem::FromCache<Addr
   bool lock_future_ GUARDED_BY(lock_) = false;
   uint64_t peak_resident_ GUARDED_BY(lock_) = 0;
   const machine::PhysAddr root_;
-  const uint64_t id_;                       // never used again; what Region::locked_by refers to
+  const uint64_t id_;  // never used again; what Region::locked_by refers to
   std::atomic<CpuSet> active_{0};
-  std::atomic<uint64_t> generation_{0};     // flushes so far
+  std::atomic<uint64_t> generation_{0};  // flushes so far
 
  public:
-  boost::intrusive::list_member_hook<> all_hook;   // every address space, for the audit
+  boost::intrusive::list_member_hook<> all_hook;  // every address space, for the audit
 };
 
 }  // namespace tine::vm

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Questions and hints about ranges: madvise(2), msync(2), mincore(2), mlock(2) and its kin, and where futex words are.
+// Questions and hints about ranges: madvise(2), msync(2), mincore(2), mlock(2) and its kin, and where futex
+// words are.
 #include "vm/address_space.h"
 #include "vm/removal.h"
 #include "vm/user_ptr.h"
@@ -43,7 +44,8 @@ Result<> AddressSpace::advise(uintptr_t start, uint64_t size, int number) {
     locked = locked || region.locked_by == id_;
     only_private_anonymous = only_private_anonymous && region.anonymous();
   });
-  const auto update = [&](auto change) NO_THREAD_SAFETY_ANALYSIS { return regions_.update(first, last, change); };
+  RegionMap& regions = regions_;
+  const auto update = [&](auto change) { return regions.update(first, last, change); };
   switch (advice) {
     case Advice::Free:
       if (!only_private_anonymous) return Error(Errno::Inval);
@@ -52,7 +54,8 @@ Result<> AddressSpace::advise(uintptr_t start, uint64_t size, int number) {
       if (locked) return Error(Errno::Inval);
       TRY(discard(first, last));
       break;
-    case Advice::Remove: return Error(Errno::OpNotSupp);
+    case Advice::Remove:
+      return Error(Errno::OpNotSupp);
     case Advice::DontFork:
       TRY(update([](Region& region) { region.inherit = Inherit::None; }));
       break;
@@ -76,15 +79,20 @@ Result<> AddressSpace::advise(uintptr_t start, uint64_t size, int number) {
     case Advice::PopulateWrite: {
       if (!regions_.covers(first, last)) return Error(Errno::NoMem);
       switch (populate(first, last, advice == Advice::PopulateRead ? Access::Read : Access::Write)) {
-        case FaultResult::Resolved: return {};
-        case FaultResult::NoPermission: return Error(Errno::Inval);
+        case FaultResult::Resolved:
+          return {};
+        case FaultResult::NoPermission:
+          return Error(Errno::Inval);
         case FaultResult::OutOfMemory:
-        case FaultResult::NoMapping: return Error(Errno::NoMem);
-        case FaultResult::BusError: return Error(Errno::Fault);
+        case FaultResult::NoMapping:
+          return Error(Errno::NoMem);
+        case FaultResult::BusError:
+          return Error(Errno::Fault);
       }
       break;
     }
-    default: break;   // a hint
+    default:
+      break;  // a hint
   }
   return regions_.covers(first, last) ? Result<>() : Error(Errno::NoMem);
 }
@@ -106,7 +114,8 @@ Result<> AddressSpace::list_resident(uintptr_t start, std::span<uint8_t> into) {
   tree_.for_each(first, last, [&](uintptr_t page, Entry) { into[(page - first) / kPageSize] = 1; });
   regions_.for_each(first, last, [&](const Region& region) {
     if (region.anonymous()) return;
-    for (uintptr_t page = std::max(first, region.start); page < std::min(last, region.end); page += kPageSize) {
+    for (uintptr_t page = std::max(first, region.start); page < std::min(last, region.end);
+         page += kPageSize) {
       uint8_t& resident = into[(page - first) / kPageSize];
       if (resident != 0) continue;
       if (Frame* frame = region.object->resident_page(region.page_index(page))) {
@@ -149,7 +158,8 @@ Result<> AddressSpace::lock_all(bool present, bool future, uint64_t limit, LockN
     if (regions_.pages() > limit / kPageSize) return Error(Errno::NoMem);
     TRY(regions_.update(0, machine::kUserEnd, [&](Region& region) { region.locked_by = id_; }));
     locked_pages_ = regions_.pages();
-    if (when == LockNow::Populate) populate(0, machine::kUserEnd);   // what cannot be had now is left out, as in Linux
+    if (when == LockNow::Populate)
+      populate(0, machine::kUserEnd);  // what cannot be had now is left out, as in Linux
   }
   lock_future_ = future;
   return {};

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Page faults. The page tree alone resolves a write to memory that fork shared; the region map is asked only when there
-// is no page, or the entry does not allow the access.
+// Page faults. The page tree alone resolves a write to memory that fork shared; the region map is asked only
+// when there is no page, or the entry does not allow the access.
 #include <cstring>
 
 #include "vm/address_space.h"
@@ -10,7 +10,7 @@
 namespace tine::vm {
 namespace {
 
-constexpr unsigned kFaultAroundPages = 16;   // a block of 64 KiB, aligned
+constexpr unsigned kFaultAroundPages = 16;  // a block of 64 KiB, aligned
 
 FaultResult fault_result(Errno error) {
   return error == Errno::NoMem ? FaultResult::OutOfMemory : FaultResult::BusError;
@@ -30,17 +30,23 @@ FaultResult AddressSpace::resolve(uintptr_t page, Access access, Removal& remova
   if (access == Access::Write) {
     const auto [kind, slot] = tree_.resolve_write(page, removal);
     switch (kind) {
-      case WriteFault::Resolved: return FaultResult::Resolved;
-      case WriteFault::Absent: return resolve_absent(page, access, removal);
-      case WriteFault::Denied: return FaultResult::NoPermission;
-      case WriteFault::NoMemory: return FaultResult::OutOfMemory;
-      case WriteFault::NeedsCopy: return copy_page(slot, removal) ? FaultResult::Resolved : FaultResult::OutOfMemory;
+      case WriteFault::Resolved:
+        return FaultResult::Resolved;
+      case WriteFault::Absent:
+        return resolve_absent(page, access, removal);
+      case WriteFault::Denied:
+        return FaultResult::NoPermission;
+      case WriteFault::NoMemory:
+        return FaultResult::OutOfMemory;
+      case WriteFault::NeedsCopy:
+        return copy_page(slot, removal) ? FaultResult::Resolved : FaultResult::OutOfMemory;
     }
   }
   const Entry entry = tree_.lookup(page);
   if (entry.bits() == 0) return resolve_absent(page, access, removal);
   const bool allowed = entry.present() && (access != Access::Execute || entry.executable());
-  return allowed ? FaultResult::Resolved : FaultResult::NoPermission;   // resolved: by another thread, just now
+  return allowed ? FaultResult::Resolved
+                 : FaultResult::NoPermission;  // resolved: by another thread, just now
 }
 
 // Gives the slot's page, which others have too, a copy of its own in its place.
@@ -64,7 +70,8 @@ FaultResult AddressSpace::resolve_absent(uintptr_t page, Access access, Removal&
 }
 
 // A page that is only read so far is the one page of zeros.
-FaultResult AddressSpace::fill_anonymous(const Region& region, uintptr_t page, Access access, Removal& removal) {
+FaultResult AddressSpace::fill_anonymous(const Region& region, uintptr_t page, Access access,
+                                         Removal& removal) {
   const auto slot = tree_.slot(page, removal);
   if (!slot) return FaultResult::OutOfMemory;
   if (access != Access::Write) {
@@ -77,17 +84,20 @@ FaultResult AddressSpace::fill_anonymous(const Region& region, uintptr_t page, A
   return FaultResult::Resolved;
 }
 
-FaultResult AddressSpace::fill_from_object(const Region& region, uintptr_t page, Access access, Removal& removal) {
+FaultResult AddressSpace::fill_from_object(const Region& region, uintptr_t page, Access access,
+                                           Removal& removal) {
   const auto slot = tree_.slot(page, removal);
   if (!slot) return FaultResult::OutOfMemory;
   const bool writes_object = region.shared() && (region.protection & kWrite);
-  const Result<Frame*> frame = region.object->page(region.page_index(page), writes_object ? Access::Write : Access::Read);
+  const Result<Frame*> frame =
+      region.object->page(region.page_index(page), writes_object ? Access::Write : Access::Read);
   if (!frame) return fault_result(frame.error());
   if (region.shared()) {
     tree_.put(*slot, **frame, writable_rights_of(region.protection) | Entry::kShared);
   } else {
     tree_.put(*slot, **frame, rights_of(region.protection));
-    if (access == Access::Write) return copy_page(*slot, removal) ? FaultResult::Resolved : FaultResult::OutOfMemory;
+    if (access == Access::Write)
+      return copy_page(*slot, removal) ? FaultResult::Resolved : FaultResult::OutOfMemory;
   }
   if (!writes_object) fault_around(region, page, *slot);
   return FaultResult::Resolved;
@@ -100,14 +110,15 @@ void AddressSpace::fault_around(const Region& region, uintptr_t page, KernelPage
   const uintptr_t last = std::min(block + kFaultAroundPages * kPageSize, region.end);
   const uint64_t flags = rights_of(region.protection) | (region.shared() ? Entry::kShared : 0);
   for (uintptr_t at = first; at < last; at += kPageSize) {
-    const KernelPageTree::Slot neighbour{slot.table, machine::index_at(0, at)};   // a block lies in one table
+    const KernelPageTree::Slot neighbour{slot.table, machine::index_at(0, at)};  // a block lies in one table
     if (neighbour.get().bits() != 0) continue;
-    if (Frame* frame = region.object->resident_page(region.page_index(at))) tree_.put(neighbour, *frame, flags);
+    if (Frame* frame = region.object->resident_page(region.page_index(at)))
+      tree_.put(neighbour, *frame, flags);
   }
 }
 
-// Extends the region above `page` down to it, if that is a stack that may grow so far. The neighbour below must stay
-// a guard gap away, or a stack that overflows would run into it unnoticed.
+// Extends the region above `page` down to it, if that is a stack that may grow so far. The neighbour below
+// must stay a guard gap away, or a stack that overflows would run into it unnoticed.
 const Region* AddressSpace::grow_stack(uintptr_t page) {
   const Region* stack = regions_.at_or_after(page);
   if (stack == nullptr || !(stack->flags & kGrowsDown)) return nullptr;
@@ -129,7 +140,8 @@ FaultResult AddressSpace::populate(uintptr_t start, uintptr_t end) {
   regions.for_each(start, end, [&](const Region& region) NO_THREAD_SAFETY_ANALYSIS {
     if (region.protection == kNoAccess || result != FaultResult::Resolved) return;
     const bool write = (region.protection & kWrite) != 0;
-    result = populate(std::max(start, region.start), std::min(end, region.end), write ? Access::Write : Access::Read);
+    result = populate(std::max(start, region.start), std::min(end, region.end),
+                      write ? Access::Write : Access::Read);
   });
   return result;
 }

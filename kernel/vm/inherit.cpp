@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// What a forked child gets of a region: minherit(2), MADV_DONTFORK, MADV_WIPEONFORK. Sharing is done when it is asked for,
-// by turning private memory into an object; so fork looks only at regions that the child is to get less of.
+// What a forked child gets of a region: minherit(2), MADV_DONTFORK, MADV_WIPEONFORK. Sharing is done when it
+// is asked for, by turning private memory into an object; so fork looks only at regions that the child is to
+// get less of.
 #include <cstring>
 
 #include "vm/address_space.h"
@@ -31,10 +32,18 @@ Result<> AddressSpace::set_inherit(uintptr_t start, uint64_t size, InheritReques
   }
   return regions_.update(first, last, [&](Region& region) {
     switch (request) {
-      case InheritRequest::Share: region.inherit = Inherit::Copy; break;
-      case InheritRequest::Copy: region.inherit = region.shared() ? Inherit::Split : Inherit::Copy; break;
-      case InheritRequest::None: region.inherit = Inherit::None; break;
-      case InheritRequest::Zero: region.inherit = Inherit::Zero; break;
+      case InheritRequest::Share:
+        region.inherit = Inherit::Copy;
+        break;
+      case InheritRequest::Copy:
+        region.inherit = region.shared() ? Inherit::Split : Inherit::Copy;
+        break;
+      case InheritRequest::None:
+        region.inherit = Inherit::None;
+        break;
+      case InheritRequest::Zero:
+        region.inherit = Inherit::Zero;
+        break;
     }
   });
 }
@@ -51,7 +60,7 @@ Result<> AddressSpace::share_private(const Region& region) {
       mem::reference(*source);
     } else {
       const Result<Frame*> from_file = region.object->page(region.page_index(page), Access::Read);
-      if (!from_file && from_file.error() == Errno::Fault) continue;   // past the end of the file
+      if (!from_file && from_file.error() == Errno::Fault) continue;  // past the end of the file
       source = TRY(from_file);
     }
     const Result<Frame*> copy = mem::allocate_frame(mem::FrameUse::File, mem::Contents::Undefined);
@@ -83,9 +92,14 @@ Result<> AddressSpace::apply_inheritance() {
     if (!result) return;
     Removal removal(*this, region.start, region.end);
     switch (region.inherit) {
-      case Inherit::Copy: break;
-      case Inherit::None: result = unmap_range(region.start, region.end); break;
-      case Inherit::Split: result = split_off(region, removal); break;
+      case Inherit::Copy:
+        break;
+      case Inherit::None:
+        result = unmap_range(region.start, region.end);
+        break;
+      case Inherit::Split:
+        result = split_off(region, removal);
+        break;
       case Inherit::Zero: {
         result = discard(region.start, region.end);
         Region fresh = region;
@@ -99,8 +113,8 @@ Result<> AddressSpace::apply_inheritance() {
   return result;
 }
 
-// A region that the child gets a copy of, though it is shared memory: private pages with the object's contents as they
-// are now.
+// A region that the child gets a copy of, though it is shared memory: private pages with the object's
+// contents as they are now.
 Result<> AddressSpace::split_off(const Region& region, Removal& removal) {
   TRY(tree_.isolate(region.start, region.end, removal));
   Region own = region;

@@ -58,7 +58,8 @@ void give(TablePool CpuPools::* pool, Frame& table) {
 
 Frame* KernelPages::allocate_table() {
   if (mem::should_fail()) return nullptr;
-  if (Frame* pooled = take(&CpuPools::tables)) [[likely]] return pooled;
+  if (Frame* pooled = take(&CpuPools::tables)) [[likely]]
+    return pooled;
   return mem::allocate_block_uninjected(mem::FrameUse::Table, 0, mem::Contents::Zeroed).value_or(nullptr);
 }
 
@@ -66,8 +67,10 @@ void KernelPages::free_table(Frame& table) { give(&CpuPools::tables, table); }
 
 Frame* KernelPages::allocate_top() {
   if (mem::should_fail()) return nullptr;
-  if (Frame* pooled = take(&CpuPools::tops)) [[likely]] return pooled;
-  Frame* top = mem::allocate_block_uninjected(mem::FrameUse::Table, 0, mem::Contents::Zeroed).value_or(nullptr);
+  if (Frame* pooled = take(&CpuPools::tops)) [[likely]]
+    return pooled;
+  Frame* top =
+      mem::allocate_block_uninjected(mem::FrameUse::Table, 0, mem::Contents::Zeroed).value_or(nullptr);
   if (top != nullptr) machine::init_kernel_half(*mem::contents_of<Table>(*top));
   return top;
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// KernelPages: the page tree's view of the real machine, and the pools of zero tables that make copying a table cheap.
-// A freed table is zero (vm/page_gather.h), so that it can be used again without being cleared; a freed top table
-// keeps the kernel's half. Each CPU has a small pool, reached with interrupts off.
+// KernelPages: the page tree's view of the real machine, and the pools of zero tables that make copying a
+// table cheap. A freed table is zero (vm/page_gather.h), so that it can be used again without being cleared;
+// a freed top table keeps the kernel's half. Each CPU has a small pool, reached with interrupts off.
 #pragma once
 
 #include "machine/paging.h"

@@ -15,14 +15,15 @@ constexpr uintptr_t top_entry(unsigned i) { return i * kTopSpan; }
 
 // The entries; 0 holds programs that are linked to fixed addresses.
 constexpr uintptr_t kHeaps = top_entry(64);
-constexpr uintptr_t kPrograms = top_entry(170);       // 0x55..., as users of Linux expect it
-constexpr uintptr_t kMappingsEnd = top_entry(255);    // downwards, into further entries when one does not do
+constexpr uintptr_t kPrograms = top_entry(170);     // 0x55..., as users of Linux expect it
+constexpr uintptr_t kMappingsEnd = top_entry(255);  // downwards, into further entries when one does not do
 constexpr uintptr_t kStacksEnd = machine::kUserEnd;
 
 }  // namespace
 
 Layout Layout::fixed() {
-  return {.stack_top = kStacksEnd, .mapping_top = kMappingsEnd, .program_base = kPrograms, .heap_base = kHeaps};
+  return {
+      .stack_top = kStacksEnd, .mapping_top = kMappingsEnd, .program_base = kPrograms, .heap_base = kHeaps};
 }
 
 Layout Layout::randomised() {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Mapping, unmapping, protection and the heap: mmap(2), munmap(2), mprotect(2), brk(2).
-// Each operation first does all that can fail, on the page tree (private tables) and then on the region map (a new
-// tree), and then changes pages, which cannot fail.
+// Each operation first does all that can fail, on the page tree (private tables) and then on the region map
+// (a new tree), and then changes pages, which cannot fail.
 #include "vm/address_space.h"
 #include "vm/removal.h"
 #include "vm/rights.h"
@@ -11,7 +11,7 @@
 namespace tine::vm {
 namespace {
 
-constexpr uintptr_t kLowEnd = 0x8000'0000;   // MAP_32BIT
+constexpr uintptr_t kLowEnd = 0x8000'0000;  // MAP_32BIT
 
 // `size` in whole pages; 0 when it does not fit into the user half.
 constexpr uint64_t page_rounded(uint64_t size) {
@@ -25,7 +25,8 @@ constexpr uint64_t page_rounded(uint64_t size) {
 Result<> AddressSpace::check_limits(uint64_t more, uint64_t more_data) const {
   if (regions_.count() >= kMaxRegions) return Error(Errno::NoMem);
   if (regions_.pages() + more > limits_.address_space / kPageSize) return Error(Errno::NoMem);
-  if (more_data != 0 && regions_.data_pages() + more_data > limits_.data / kPageSize) return Error(Errno::NoMem);
+  if (more_data != 0 && regions_.data_pages() + more_data > limits_.data / kPageSize)
+    return Error(Errno::NoMem);
   return {};
 }
 
@@ -97,8 +98,10 @@ Result<uintptr_t> AddressSpace::map(const MapRequest& request) {
   region.object = request.object;
   region.offset = request.offset;
   if (region.shared()) {
-    if (!region.object) region.object = TRY(mem::make_ref<AnonymousObject>(pages));
-    else if (region.max_protection & kWrite) region.object = TRY(mem::make_ref<WritableMapping>(region.object));
+    if (!region.object)
+      region.object = TRY(mem::make_ref<AnonymousObject>(pages));
+    else if (region.max_protection & kWrite)
+      region.object = TRY(mem::make_ref<WritableMapping>(region.object));
   }
 
   sync::MutexGuard guard(lock_);
@@ -127,7 +130,8 @@ Result<> AddressSpace::unmap_range(uintptr_t start, uintptr_t end) {
 
 Result<> AddressSpace::unmap(uintptr_t start, uint64_t size) {
   const uint64_t length = page_rounded(size);
-  if (!is_aligned(start, kPageSize) || length == 0 || !is_user_range(start, length)) return Error(Errno::Inval);
+  if (!is_aligned(start, kPageSize) || length == 0 || !is_user_range(start, length))
+    return Error(Errno::Inval);
   sync::MutexGuard guard(lock_);
   const Region* first = regions_.at_or_after(start);
   if (first == nullptr || first->start >= start + length) return {};

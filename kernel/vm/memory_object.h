@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// MemoryObject: what can be mapped: anonymous shared memory here, files in file/. It hands out pages by number; who maps
-// one privately copies it before writing. Pages never leave memory: there is no backing store behind an object.
+// MemoryObject: what can be mapped: anonymous shared memory here, files in file/. It hands out pages by
+// number; who maps one privately copies it before writing. Pages never leave memory: there is no backing
+// store behind an object.
 // Lock: each object has its own, taken after the address space's.
 #pragma once
 
@@ -24,12 +25,13 @@ class MemoryObject : public RefCounted<MemoryObject> {
  public:
   virtual ~MemoryObject() = default;
 
-  // The page with number `index`, with a reference for the caller; holes are filled. For Access::Write the page is the
-  // object's own (never a Pinned one), so that a shared mapping may write it. Errors: Fault past the end (SIGBUS),
-  // NoMem, NoSpc. May sleep.
+  // The page with number `index`, with a reference for the caller; holes are filled. For Access::Write the
+  // page is the object's own (never a Pinned one), so that a shared mapping may write it. Errors: Fault past
+  // the end (SIGBUS), NoMem, NoSpc. May sleep.
   virtual Result<mem::Frame*> page(uint64_t index, Access access) = 0;
 
-  // The page if it is there, with a reference for the caller; else null. Allocates nothing. For fault-around, mincore.
+  // The page if it is there, with a reference for the caller; else null. Allocates nothing. For fault-around,
+  // mincore.
   virtual mem::Frame* resident_page(uint64_t index) = 0;
 
   virtual uint64_t size() const = 0;  // bytes
@@ -63,13 +65,14 @@ class AnonymousObject final : public MemoryObject, public mem::FromCache<Anonymo
   uint64_t size() const override { return pages_ * mem::kPageSize; }
   std::string_view path(std::span<char> buffer) const override;
 
-  // Makes `page` the one with number `index`, where there is none; takes over the caller's reference, also on failure.
+  // Makes `page` the one with number `index`, where there is none; takes over the caller's reference, also on
+  // failure.
   Result<> adopt(uint64_t index, mem::Frame& page);
 
  private:
   sync::Mutex lock_{"anonymous object"};
   PageStore store_ GUARDED_BY(lock_);
-  const uint64_t pages_;   // mremap(2) does not make it larger
+  const uint64_t pages_;  // mremap(2) does not make it larger
 };
 
 }  // namespace tine::vm

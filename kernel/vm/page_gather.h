@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// PageGather: what a change took out of a page tree. A CPU may reach a removed page or table through its TLB until it
-// has been told to forget it, so nothing is released before the flush: gather, flush, release.
-// PagePolicy: what the page tree needs to know about frames; the kernel's is vm/kernel_pages.h, the host tests have
-// one with a fake arena.
+// PageGather: what a change took out of a page tree. A CPU may reach a removed page or table through its
+// TLB until it has been told to forget it, so nothing is released before the flush: gather, flush,
+// release.
+// PagePolicy: what the page tree needs to know about frames; the kernel's is vm/kernel_pages.h, the host
+// tests have one with a fake arena.
 #pragma once
 
 #include <concepts>
@@ -25,12 +26,14 @@ concept PagePolicy = requires(Frame& frame, Table& table, PhysAddr address) {
   { P::frame_of(table) } -> std::same_as<Frame&>;
   { P::address_of(frame) } -> std::same_as<PhysAddr>;
   { P::table_at(address) } -> std::same_as<Table&>;
-  { P::allocate_table() } -> std::same_as<Frame*>;  // one reference, every slot zero; nullptr when out of memory
-  { P::free_table(frame) };                         // no reference left, every slot zero again
-  { P::allocate_top() } -> std::same_as<Frame*>;    // the kernel's half in place, the user's zero
+  {
+    P::allocate_table()
+  } -> std::same_as<Frame*>;  // one reference, every slot zero; nullptr when out of memory
+  { P::free_table(frame) };   // no reference left, every slot zero again
+  { P::allocate_top() } -> std::same_as<Frame*>;  // the kernel's half in place, the user's zero
   { P::free_top(frame) };
-  { P::release_page(frame) };                       // drops one reference
-  { P::pause() };                                   // between tables of long loops: may let others run
+  { P::release_page(frame) };  // drops one reference
+  { P::pause() };              // between tables of long loops: may let others run
 };
 
 template <PagePolicy Policy>
@@ -57,14 +60,16 @@ class PageGather {
     for (unsigned i = 0; i < count_; ++i) {
       Frame& frame = *reinterpret_cast<Frame*>(removed_[i] & ~kLevelMask);
       const unsigned tag = removed_[i] & kLevelMask;
-      if (tag == 0) Policy::release_page(frame);
-      else drop_table(frame, tag - 1);
+      if (tag == 0)
+        Policy::release_page(frame);
+      else
+        drop_table(frame, tag - 1);
     }
     count_ = 0;
   }
 
-  // Drops one reference on a table; with the last one its entries go too. A freed table is zero again, because each
-  // entry is cleared as it is released: no pool ever has to clear 512 words.
+  // Drops one reference on a table; with the last one its entries go too. A freed table is zero again,
+  // because each entry is cleared as it is released: no pool ever has to clear 512 words.
   static void drop_table(Frame& record, unsigned level) {
     if (record.refs.load(std::memory_order_acquire) != 1 &&
         record.refs.fetch_sub(1, std::memory_order_acq_rel) != 1)
@@ -75,8 +80,10 @@ class PageGather {
       if (entry.bits() == 0) continue;
       table.set(i, Entry());
       Frame& child = Policy::frame_at(entry.address());
-      if (level == 0) Policy::release_page(child);
-      else drop_table(child, level - 1);
+      if (level == 0)
+        Policy::release_page(child);
+      else
+        drop_table(child, level - 1);
     }
     Policy::free_table(record);
     if (level == 0) Policy::pause();

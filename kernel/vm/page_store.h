@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// PageStore: the pages of a memory object by number, in a 64-way radix tree whose height grows with the highest number.
-// A store of one page has no node at all. Owns one reference on each page.
-// Pages of the initrd come as Pinned frames: they can be read and mapped read-only as they are, and are replaced by a
-// copy before the first write.
+// PageStore: the pages of a memory object by number, in a 64-way radix tree whose height grows with the
+// highest number. A store of one page has no node at all. Owns one reference on each page.
+// Pages of the initrd come as Pinned frames: they can be read and mapped read-only as they are, and are
+// replaced by a copy before the first write.
 // The owner serialises the calls (an inode's or object's lock).
 #pragma once
 
@@ -35,7 +35,7 @@ class PageStore {
   // Makes a hole of the pages [first, last).
   void remove(uint64_t first, uint64_t last);
 
-  uint64_t count() const { return count_; }                // pages present
+  uint64_t count() const { return count_; }  // pages present
   // The first present page with a number >= `index`; kMaxPages when there is none. For SEEK_DATA.
   uint64_t next_present(uint64_t index) const;
 

@@ -1,19 +1,22 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// PageTree: the hardware's four-level page table, used as a persistent tree so that fork costs the same for every
-// size of process (DESIGN R1.1). Fork shares every entry of the top table with the child and takes W away from both;
-// the first write through a shared table copies that table, one level at a time.
+// PageTree: the hardware's four-level page table, used as a persistent tree so that fork costs the same
+// for every size of process (DESIGN R1.1). Fork shares every entry of the top table with the child and
+// takes W away from both; the first write through a shared table copies that table, one level at a time.
 //
-// The rules, all checked by audit() or by the unit test:
-//  - A table's reference count is the number of entries that point to it; a page's, the same plus other owners.
-//  - An entry that points to a table with more than one reference has no W. So W all the way down means: private.
-//  - A private leaf entry (no kShared) has W only while its page has one reference.
-//  - A table that is reachable from two trees never changes, but for W bits being cleared. Two trees may copy it at the
-//    same time under different locks: each references the children and clears W in the original before it drops its
-//    own reference on it, and who drops the last one frees it.
-//  - A page may be kept though no access is allowed (PROT_NONE): its entry then is not present, but not zero.
+// The rules, all checked by verify() or by the unit test:
+//  - A table's reference count is the number of entries that point to it; a page's, the same plus other
+//    owners.
+//  - An entry that points to a table with more than one reference has no W. So W all the way down means:
+//    private.
+//  - A leaf entry without kShared has W only while its page has one reference.
+//  - A table that is reachable from two trees never changes, but for W bits being cleared. Two trees may
+//    copy it at the same time under different locks: each references the children and clears W in the
+//    original before it drops its own reference on it, and who drops the last one frees it.
+//  - A page may be kept though no access is allowed (PROT_NONE): its entry then is not present, but not
+//    zero.
 //
-// A Frame record of a table holds: low_used and high_used, between which all used slots lie; reserved, the number of
-// used slots. The caller serialises the calls for one tree (the address space's lock).
+// A Frame record of a table holds: low_used and high_used, between which all used slots lie; reserved,
+// the number of used slots. The caller serialises the calls for one tree (the address space's lock).
 #pragma once
 
 #include <algorithm>
@@ -51,7 +54,8 @@ class PageTree {
  public:
   using Gather = PageGather<Policy>;
 
-  // A place for a page, in a leaf table that only this tree holds. Good until the next call that changes the tree.
+  // A place for a page, in a leaf table that only this tree holds. Good until the next call that changes the
+  // tree.
   struct Slot {
     Table* table = nullptr;
     unsigned index = 0;
@@ -70,14 +74,15 @@ class PageTree {
   PageTree(PageTree&& other) noexcept
       : top_(std::exchange(other.top_, nullptr)), used_(other.used_), pages_(other.pages_.load()) {}
   PageTree& operator=(PageTree&&) = delete;
-  // No CPU may run on the tree any more, or hold it in its TLB. Stops at the first table that other trees hold.
+  // No CPU may run on the tree any more, or hold it in its TLB. Stops at the first table that other trees
+  // hold.
   ~PageTree();
 
   PhysAddr root() const { return Policy::address_of(Policy::frame_of(*top_)); }
   uint64_t pages() const { return pages_.load(std::memory_order_relaxed); }
 
-  // Shares everything in this tree with `child`, which is empty; the cost does not depend on how much that is. The
-  // caller flushes this tree's user addresses from the TLBs before the child may run.
+  // Shares everything in this tree with `child`, which is empty; the cost does not depend on how much that
+  // is. The caller flushes this tree's user addresses from the TLBs before the child may run.
   void fork_into(PageTree& child);
 
   // The leaf entry; zero if there is no page. Its W says nothing about the tables above.
@@ -92,18 +97,21 @@ class PageTree {
   // The same for a used slot, whose page goes to `gather`.
   void replace(Slot slot, Frame& page, uint64_t flags, Gather& gather);
 
-  // Makes every table that [start, end) covers only in part private, after which unmap() cannot fail. Errors: NoMem.
+  // Makes every table that [start, end) covers only in part private, after which unmap() cannot fail. Errors:
+  // NoMem.
   Result<> isolate(uintptr_t start, uintptr_t end, Gather& gather);
-  // Removes all pages of an isolated range; a subtree as a whole where the range covers it. Returns how many there were.
+  // Removes all pages of an isolated range; a subtree as a whole where the range covers it. Returns how many
+  // there were.
   uint64_t unmap(uintptr_t start, uintptr_t end, Gather& gather);
 
   // Makes every table of [start, end) private, after which protect() cannot fail. Errors: NoMem.
   Result<> own(uintptr_t start, uintptr_t end, Gather& gather);
-  // Gives each page of an owned range the rights in `flags` (kPresent, kUser, kMayWrite, kNoExec, kHeld). W follows from
-  // kMayWrite: at once for shared pages and for those that had it, for others at the next write.
+  // Gives each page of an owned range the rights in `flags` (kPresent, kUser, kMayWrite, kNoExec, kHeld). W
+  // follows from kMayWrite: at once for shared pages and for those that had it, for others at the next write.
   void protect(uintptr_t start, uintptr_t end, uint64_t flags, Gather& gather);
 
-  // Moves the pages of [from, from + size) to `to`, where there are none. Errors: NoMem, and nothing has moved.
+  // Moves the pages of [from, from + size) to `to`, where there are none. Errors: NoMem, and nothing has
+  // moved.
   Result<> move(uintptr_t from, uintptr_t to, uint64_t size, Gather& gather);
 
   // visit(address, entry) for each page of [start, end).
@@ -112,9 +120,10 @@ class PageTree {
     if (start < end) visit_in(*top_, machine::kTopLevel, 0, start, end, visit);
   }
 
-  // The audit, in two passes over all trees while nothing changes them: tally() counts how often each table and each
-  // anonymous page is referred to (in Frame::page.index, which is 0 between audits); verify(), called after tally() of every tree, compares that with the reference
-  // counts, checks the rules above, clears the tallies and returns the number of broken rules.
+  // The audit, in two passes over all trees while nothing changes them: tally() counts how often each table
+  // and each anonymous page is referred to (in Frame::page.index, which is 0 between audits); verify(),
+  // called after tally() of every tree, compares that with the reference counts, checks the rules above,
+  // clears the tallies and returns the number of broken rules.
   void tally(PageTally& found) const { tally_in(*top_, machine::kTopLevel, found); }
   unsigned verify() const { return verify_in(*top_, machine::kTopLevel); }
 
@@ -139,7 +148,8 @@ class PageTree {
     record.page = {nullptr, 0};
   }
 
-  // The top table spans a few used slots far apart, which a bitmap finds; the others' used slots lie close together.
+  // The top table spans a few used slots far apart, which a bitmap finds; the others' used slots lie close
+  // together.
   template <class Visit>
   void for_each_used(Table& table, unsigned level, Visit&& visit) const {
     if (level == kTop) {
@@ -189,11 +199,13 @@ class PageTree {
   uint64_t count_pages(const Frame& record, unsigned level) const;
   Result<> isolate_edge(uintptr_t address, Gather& gather);
   void unmap_in(Table& table, unsigned level, uintptr_t base, uintptr_t start, uintptr_t end, Gather& gather);
-  void protect_in(Table& table, unsigned level, uintptr_t base, uintptr_t start, uintptr_t end, uint64_t flags,
+  void protect_in(Table& table, unsigned level, uintptr_t base, uintptr_t start, uintptr_t end,
+                  uint64_t flags, Gather& gather);
+  Result<> own_in(Table& table, unsigned level, uintptr_t base, uintptr_t start, uintptr_t end,
                   Gather& gather);
-  Result<> own_in(Table& table, unsigned level, uintptr_t base, uintptr_t start, uintptr_t end, Gather& gather);
   template <class Visit>
-  void visit_in(Table& table, unsigned level, uintptr_t base, uintptr_t start, uintptr_t end, Visit& visit) const;
+  void visit_in(Table& table, unsigned level, uintptr_t base, uintptr_t start, uintptr_t end,
+                Visit& visit) const;
 
   // One step of move(): the pages up to the next boundary of a leaf table, or a whole leaf table.
   struct Step {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The page tree's algorithms; the rules that they keep are in page_tree.h, which includes this file at its end.
+// The page tree's algorithms; the rules that they keep are in page_tree.h, which includes this file at its
+// end.
 #pragma once
 
 namespace tine::vm {
@@ -51,8 +52,8 @@ PageTree<Policy>::~PageTree() {
 
 // --- Becoming private ---
 
-// When a table turns out to be shared no longer, its siblings mostly are not either: a child process has gone. Giving
-// W back to all of them now saves a fault for each later.
+// When a table turns out to be shared no longer, its siblings mostly are not either: a child process has
+// gone. Giving W back to all of them now saves a fault for each later.
 template <PagePolicy Policy>
 void PageTree<Policy>::reclaim_tables(Table& table, unsigned level) const {
   for_each_used(table, level, [&](unsigned i, Entry entry) {
@@ -70,7 +71,8 @@ void PageTree<Policy>::reclaim_pages(Table& table) const {
 // The table that a used slot of a private table points to, made private; nullptr: out of memory.
 template <PagePolicy Policy>
 Table* PageTree<Policy>::own_child(Table& table, unsigned level, unsigned i, Entry entry, Gather& gather) {
-  if (entry.writable()) [[likely]] return &table_at(entry);
+  if (entry.writable()) [[likely]]
+    return &table_at(entry);
   Frame& child = frame_at(entry);
   if (mem::reference_count(child) == 1) {
     reclaim_tables(table, level);
@@ -126,7 +128,8 @@ auto PageTree<Policy>::resolve_write(uintptr_t address, Gather& gather) -> Write
     const Entry entry = table->get(i);
     if (entry.bits() == 0) return {WriteFault::Absent, {}};
     table = own_child(*table, level, i, entry, gather);
-    if (table == nullptr) [[unlikely]] return {WriteFault::NoMemory, {}};
+    if (table == nullptr) [[unlikely]]
+      return {WriteFault::NoMemory, {}};
   }
   const Slot slot{table, machine::index_at(0, address)};
   const Entry leaf = slot.get();
@@ -167,8 +170,10 @@ void PageTree<Policy>::visit_in(Table& table, unsigned level, uintptr_t base, ui
   for_each_used(table, level, [&](unsigned i, Entry entry) {
     const uintptr_t address = base + i * span;
     if (address >= end || address + span <= start) return;
-    if (level == 0) visit(address, entry);
-    else visit_in(table_at(entry), level - 1, address, start, end, visit);
+    if (level == 0)
+      visit(address, entry);
+    else
+      visit_in(table_at(entry), level - 1, address, start, end, visit);
   });
 }
 
@@ -235,16 +240,18 @@ Result<> PageTree<Policy>::own(uintptr_t start, uintptr_t end, Gather& gather) {
 }
 
 template <PagePolicy Policy>
-Result<> PageTree<Policy>::own_in(Table& table, unsigned level, uintptr_t base, uintptr_t start, uintptr_t end,
-                                  Gather& gather) {
+Result<> PageTree<Policy>::own_in(Table& table, unsigned level, uintptr_t base, uintptr_t start,
+                                  uintptr_t end, Gather& gather) {
   const uint64_t span = machine::span_of(level);
   Result<> result;
   for_each_used(table, level, [&](unsigned i, Entry) {
     const uintptr_t address = base + i * span;
     if (!result || address >= end || address + span <= start) return;
     Table* child = own_child(table, level, i, table.get(i), gather);
-    if (child == nullptr) result = Error(Errno::NoMem);
-    else if (level > 1) result = own_in(*child, level - 1, address, start, end, gather);
+    if (child == nullptr)
+      result = Error(Errno::NoMem);
+    else if (level > 1)
+      result = own_in(*child, level - 1, address, start, end, gather);
   });
   return result;
 }
@@ -269,8 +276,8 @@ void PageTree<Policy>::protect(uintptr_t start, uintptr_t end, uint64_t flags, G
 }
 
 template <PagePolicy Policy>
-void PageTree<Policy>::protect_in(Table& table, unsigned level, uintptr_t base, uintptr_t start, uintptr_t end,
-                                  uint64_t flags, Gather& gather) {
+void PageTree<Policy>::protect_in(Table& table, unsigned level, uintptr_t base, uintptr_t start,
+                                  uintptr_t end, uint64_t flags, Gather& gather) {
   const uint64_t span = machine::span_of(level);
   for_each_used(table, level, [&](unsigned i, Entry entry) {
     const uintptr_t address = base + i * span;
@@ -299,7 +306,8 @@ template <PagePolicy Policy>
 Result<> PageTree<Policy>::prepare(const Step& step, Gather& gather) {
   const unsigned level = step.whole() ? 1 : 0;
   Table* source = TRY(table_for(step.from, level, false, gather));
-  if (source == nullptr || (level == 1 && source->get(machine::index_at(1, step.from)).bits() == 0)) return {};
+  if (source == nullptr || (level == 1 && source->get(machine::index_at(1, step.from)).bits() == 0))
+    return {};
   TRY(table_for(step.to, level, true, gather));
   return {};
 }
@@ -316,7 +324,8 @@ void PageTree<Policy>::commit(const Step& step, Gather& gather) {
   for (unsigned i = 0; i < count; ++i) {
     const Entry entry = source->get(from + i);
     if (entry.bits() == 0) continue;
-    if (const Entry stale = target->get(to + i); stale.bits() != 0) {  // a leaf table that has lost all its pages
+    if (const Entry stale = target->get(to + i);
+        stale.bits() != 0) {  // a leaf table that has lost all its pages
       ASSERT(level == 1 && frame_at(stale).reserved == 0);
       empty(*target, level, to + i);
       gather.add_table(frame_at(stale), 0);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Reaching into an address space from outside, by its frames: ptrace(2), /proc/PID/mem, process_vm_readv(2), and exec,
-// which fills a stack that no CPU has loaded yet. A page that the process shares with others is copied before it is
-// written, as if the process had written it.
+// Reaching into an address space from outside, by its frames: ptrace(2), /proc/PID/mem, process_vm_readv(2),
+// and exec, which fills a stack that no CPU has loaded yet. A page that the process shares with others is
+// copied before it is written, as if the process had written it.
 #include <cstring>
 
 #include "vm/address_space.h"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Region: a range of addresses that is mapped in one way: the value of the region map (vm/region_tree.h) and one line of
-// /proc/PID/maps.
+// Region: a range of addresses that is mapped in one way: the value of the region map (vm/region_tree.h) and
+// one line of /proc/PID/maps.
 #pragma once
 
 #include <cstddef>
@@ -16,16 +16,16 @@ namespace tine::vm {
 enum Protection : uint8_t { kNoAccess = 0, kRead = 1, kWrite = 2, kExecute = 4, kAnyAccess = 7 };
 
 enum RegionFlags : uint16_t {
-  kShared = 1,       // MAP_SHARED: writes go to the object
-  kGrowsDown = 2,    // a stack: a fault below it extends it
-  kHeap = 4,         // made by brk(2)
-  kStack = 8,        // the main thread's; "[stack]" in maps
+  kShared = 1,     // MAP_SHARED: writes go to the object
+  kGrowsDown = 2,  // a stack: a fault below it extends it
+  kHeap = 4,       // made by brk(2)
+  kStack = 8,      // the main thread's; "[stack]" in maps
   kNoReserve = 16,
-  kNoDump = 32,      // MADV_DONTDUMP
+  kNoDump = 32,  // MADV_DONTDUMP
 };
 
-// What a forked child gets: minherit(2), MADV_DONTFORK, MADV_WIPEONFORK. Everything but Copy makes fork look at the
-// region; sharing is not among them, because set_inherit makes such a region a shared one at once.
+// What a forked child gets: minherit(2), MADV_DONTFORK, MADV_WIPEONFORK. Everything but Copy makes fork look
+// at the region; sharing is not among them, because set_inherit makes such a region a shared one at once.
 enum class Inherit : uint8_t {
   Copy,   // as it is: a copy of private memory, shared memory shared
   None,   // nothing
@@ -40,9 +40,9 @@ struct Region {
   uint8_t max_protection = kAnyAccess;  // what mprotect may give
   uint16_t flags = 0;
   Inherit inherit = Inherit::Copy;
-  uint64_t locked_by = 0;               // mlock: the id of the address space for which it counts; not inherited
-  Ref<MemoryObject> object;             // null: anonymous private memory
-  uint64_t offset = 0;                  // of `start` in the object, in pages
+  uint64_t locked_by = 0;    // mlock: the id of the address space for which it counts; not inherited
+  Ref<MemoryObject> object;  // null: anonymous private memory
+  uint64_t offset = 0;       // of `start` in the object, in pages
 
   uint64_t pages() const { return (end - start) >> machine::kPageShift; }
   uint64_t page_index(uintptr_t address) const { return offset + ((address - start) >> machine::kPageShift); }
@@ -63,8 +63,8 @@ struct Region {
   // Whether `next`, which starts where this one ends, can become part of this region.
   bool can_merge(const Region& next) const {
     return end == next.start && protection == next.protection && max_protection == next.max_protection &&
-           flags == next.flags && inherit == next.inherit && locked_by == next.locked_by && object == next.object &&
-           (object == nullptr || next.offset == page_index(next.start));
+           flags == next.flags && inherit == next.inherit && locked_by == next.locked_by &&
+           object == next.object && (object == nullptr || next.offset == page_index(next.start));
   }
 };
 

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// RegionTree: the region map, a persistent AVL tree of immutable reference-counted nodes (DESIGN R1.2). A change builds
-// a new path and leaves the old tree whole: copying a tree, which is what fork does, is one reference on the root, a
-// reader can walk a snapshot without any lock, and an operation that runs out of memory has changed nothing.
-// All changes are made of split and join. Source: Blelloch, Ferizovic and Sun, "Just Join for Parallel Ordered Sets"
-// (SPAA 2016).
-// Each node knows the extent of its subtree and the largest gap in it, so that a free range is found in O(log n).
+// RegionTree: the region map, a persistent AVL tree of immutable reference-counted nodes (DESIGN R1.2). A
+// change builds a new path and leaves the old tree whole: copying a tree, which is what fork does, is one
+// reference on the root, a reader can walk a snapshot without any lock, and an operation that runs out of
+// memory has changed nothing.
+// All changes are made of split and join. Source: Blelloch, Ferizovic and Sun, "Just Join for Parallel
+// Ordered Sets" (SPAA 2016).
+// Each node knows the extent of its subtree and the largest gap in it, so that a free range is found in
+// O(log n).
 #pragma once
 
 #include <algorithm>
@@ -19,8 +21,8 @@
 
 namespace tine::vm {
 
-// Region: start, end, pages(), data_pages(), special(), cut_below(address), can_merge(next). Regions do not overlap and
-// are not empty. Allocation<T>: gives the nodes, T, their operators new(std::nothrow) and delete.
+// Region: start, end, pages(), data_pages(), special(), cut_below(address), can_merge(next). Regions do not
+// overlap and are not empty. Allocation<T>: gives the nodes, T, their operators new(std::nothrow) and delete.
 template <class Region, template <class> class Allocation = mem::FromCache>
 class RegionTree {
  public:
@@ -32,7 +34,8 @@ class RegionTree {
   uint64_t pages() const { return root_ ? root_->pages : 0; }
   uint64_t data_pages() const { return root_ ? root_->data_pages : 0; }
 
-  // The region that contains `address`, or null. Pointers are good as long as this tree, or a copy, is unchanged.
+  // The region that contains `address`, or null. Pointers are good as long as this tree, or a copy, is
+  // unchanged.
   const Region* find(uintptr_t address) const {
     const Region* region = at_or_after(address);
     return region != nullptr && region->start <= address ? region : nullptr;
@@ -50,7 +53,9 @@ class RegionTree {
     visit_range(root_.get(), start, end, visit);
   }
   template <class Visit>
-  void for_each_special(Visit&& visit) const { visit_special(root_.get(), visit); }
+  void for_each_special(Visit&& visit) const {
+    visit_special(root_.get(), visit);
+  }
 
   // The start of the highest (lowest) free range of `size` bytes within [low, high).
   std::optional<uintptr_t> highest_gap(uintptr_t low, uintptr_t high, uint64_t size) const {
@@ -64,8 +69,8 @@ class RegionTree {
   Result<> insert(Region region);
   // Leaves [start, end) empty, cutting regions at its ends. Errors: NoMem.
   Result<> erase(uintptr_t start, uintptr_t end);
-  // change(Region&) on all parts of regions within [start, end), cut at its ends; extents must stay as they are.
-  // Equal neighbours become one. Errors: NoMem.
+  // change(Region&) on all parts of regions within [start, end), cut at its ends; extents must stay as they
+  // are. Equal neighbours become one. Errors: NoMem.
   template <class Change>
   Result<> update(uintptr_t start, uintptr_t end, Change&& change);
   // Moves the bounds of the region that starts at `start`; it must not run into a neighbour. Errors: NoMem.
@@ -73,7 +78,9 @@ class RegionTree {
 
   // For the audit and tests: visit(node, references) for each node, parents first; false: not below this one.
   template <class Visit>
-  void for_each_node(Visit&& visit) const { visit_nodes(root_.get(), visit); }
+  void for_each_node(Visit&& visit) const {
+    visit_nodes(root_.get(), visit);
+  }
   // The number of nodes whose balance, order or summary is wrong.
   unsigned verify() const { return verify_in(root_.get()); }
 
@@ -117,7 +124,7 @@ class RegionTree {
     Region region;
     // Of the subtree:
     uintptr_t start, end;
-    uint64_t largest_gap;       // between two neighbouring regions in it
+    uint64_t largest_gap;  // between two neighbouring regions in it
     uint64_t pages, data_pages;
     uint32_t count, special_count;
     uint32_t height;
@@ -127,7 +134,8 @@ class RegionTree {
 
   static Result<Link> node(Link left, const Region& region, Link right) {
     const Node* made = new (std::nothrow) Node(std::move(left), region, std::move(right));
-    if (made == nullptr) [[unlikely]] return Error(Errno::NoMem);
+    if (made == nullptr) [[unlikely]]
+      return Error(Errno::NoMem);
     return Link(made);
   }
 

@@ -45,7 +45,8 @@ bool RegionTree<Region, Allocation>::covers(uintptr_t start, uintptr_t end) cons
 
 template <class Region, template <class> class Allocation>
 template <class Visit>
-void RegionTree<Region, Allocation>::visit_range(const Node* node, uintptr_t start, uintptr_t end, Visit& visit) {
+void RegionTree<Region, Allocation>::visit_range(const Node* node, uintptr_t start, uintptr_t end,
+                                                 Visit& visit) {
   if (node == nullptr || node->end <= start || node->start >= end) return;
   visit_range(node->left.get(), start, end, visit);
   if (node->region.end > start && node->region.start < end) visit(node->region);
@@ -61,29 +62,31 @@ void RegionTree<Region, Allocation>::visit_special(const Node* node, Visit& visi
   visit_special(node->right.get(), visit);
 }
 
-// The free space of a subtree, and around it up to its neighbours, lies in [low, high). Only the paths along the ends of
-// that range can fail after a promising summary, so the search is O(log n).
+// The free space of a subtree, and around it up to its neighbours, lies in [low, high). Only the paths along
+// the ends of that range can fail after a promising summary, so the search is O(log n).
 template <class Region, template <class> class Allocation>
-std::optional<uintptr_t> RegionTree<Region, Allocation>::high_gap(const Node* node, uintptr_t low, uintptr_t high,
-                                                                  uint64_t size) {
+std::optional<uintptr_t> RegionTree<Region, Allocation>::high_gap(const Node* node, uintptr_t low,
+                                                                  uintptr_t high, uint64_t size) {
   if (high < size || low > high - size) return {};
   if (node == nullptr) return high - size;
   const uint64_t above = high > node->end ? high - node->end : 0;
   const uint64_t below = node->start > low ? node->start - low : 0;
   if (std::max({above, below, node->largest_gap}) < size) return {};
-  if (const auto found = high_gap(node->right.get(), std::max(low, node->region.end), high, size)) return found;
+  if (const auto found = high_gap(node->right.get(), std::max(low, node->region.end), high, size))
+    return found;
   return high_gap(node->left.get(), low, std::min(high, node->region.start), size);
 }
 
 template <class Region, template <class> class Allocation>
-std::optional<uintptr_t> RegionTree<Region, Allocation>::low_gap(const Node* node, uintptr_t low, uintptr_t high,
-                                                                 uint64_t size) {
+std::optional<uintptr_t> RegionTree<Region, Allocation>::low_gap(const Node* node, uintptr_t low,
+                                                                 uintptr_t high, uint64_t size) {
   if (high < size || low > high - size) return {};
   if (node == nullptr) return low;
   const uint64_t above = high > node->end ? high - node->end : 0;
   const uint64_t below = node->start > low ? node->start - low : 0;
   if (std::max({above, below, node->largest_gap}) < size) return {};
-  if (const auto found = low_gap(node->left.get(), low, std::min(high, node->region.start), size)) return found;
+  if (const auto found = low_gap(node->left.get(), low, std::min(high, node->region.start), size))
+    return found;
   return low_gap(node->right.get(), std::max(low, node->region.end), high, size);
 }
 
@@ -220,7 +223,8 @@ Result<> RegionTree<Region, Allocation>::update(uintptr_t start, uintptr_t end, 
 // `result` with the changed regions of the tree `node` at its end.
 template <class Region, template <class> class Allocation>
 template <class Change>
-auto RegionTree<Region, Allocation>::update_all(const Node* node, Link result, Change& change) -> Result<Link> {
+auto RegionTree<Region, Allocation>::update_all(const Node* node, Link result, Change& change)
+    -> Result<Link> {
   if (node->left) result = TRY(update_all(node->left.get(), std::move(result), change));
   Region region = node->region;
   change(region);
@@ -269,8 +273,8 @@ unsigned RegionTree<Region, Allocation>::verify_in(const Node* node) {
   good = good && height_of(node->right) <= height_of(node->left) + 1;
   good = good && expected.height == node->height && expected.count == node->count &&
          expected.special_count == node->special_count && expected.pages == node->pages &&
-         expected.data_pages == node->data_pages && expected.start == node->start && expected.end == node->end &&
-         expected.largest_gap == node->largest_gap;
+         expected.data_pages == node->data_pages && expected.start == node->start &&
+         expected.end == node->end && expected.largest_gap == node->largest_gap;
   return !good + verify_in(node->left.get()) + verify_in(node->right.get());
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// mremap(2). Pages move by their entries; where both places lie alike in their leaf tables, whole tables move.
+// mremap(2). Pages move by their entries; where both places lie alike in their leaf tables, whole tables
+// move.
 #include "vm/address_space.h"
 #include "vm/removal.h"
 #include "vm/user_ptr.h"
@@ -14,7 +15,8 @@ constexpr uint64_t kTableSpan = machine::span_of(1);
 Result<uintptr_t> AddressSpace::remap(const RemapRequest& asked) {
   RemapRequest request = asked;
   if (!is_aligned(request.address, kPageSize) || request.new_size == 0) return Error(Errno::Inval);
-  if (request.old_size > machine::kUserEnd || request.new_size > machine::kUserEnd) return Error(Errno::NoMem);
+  if (request.old_size > machine::kUserEnd || request.new_size > machine::kUserEnd)
+    return Error(Errno::NoMem);
   request.old_size = round_up(request.old_size, kPageSize);
   request.new_size = round_up(request.new_size, kPageSize);
   const uintptr_t start = request.address;
@@ -24,7 +26,8 @@ Result<uintptr_t> AddressSpace::remap(const RemapRequest& asked) {
   if (request.keep_old && old_size != new_size) return Error(Errno::Inval);
   if (request.fixed) {
     const uintptr_t to = request.new_address;
-    if (!is_aligned(to, kPageSize) || to < machine::kUserStart || !is_user_range(to, new_size)) return Error(Errno::Inval);
+    if (!is_aligned(to, kPageSize) || to < machine::kUserStart || !is_user_range(to, new_size))
+      return Error(Errno::Inval);
     if (to < start + old_size && start < to + new_size) return Error(Errno::Inval);
   }
 
@@ -65,7 +68,7 @@ Result<uintptr_t> AddressSpace::move_region(const Region& region, const RemapReq
   const uintptr_t from = request.address;
   const uint64_t new_size = request.new_size;
   uint64_t old_size = request.old_size;
-  if (new_size < old_size) {   // to a fixed place
+  if (new_size < old_size) {  // to a fixed place
     TRY(unmap_range(from + new_size, from + old_size));
     old_size = new_size;
   }
@@ -82,7 +85,7 @@ Result<uintptr_t> AddressSpace::move_region(const Region& region, const RemapReq
   if (request.fixed) {
     TRY(unmap_range(to, to + new_size));
   } else {
-    const uint64_t slack = old_size >= kTableSpan ? kTableSpan : 0;   // room to lie alike in the leaf tables
+    const uint64_t slack = old_size >= kTableSpan ? kTableSpan : 0;  // room to lie alike in the leaf tables
     const auto gap = regions_.highest_gap(machine::kUserStart, layout_.mapping_top, new_size + slack);
     if (!gap) return Error(Errno::NoMem);
     to = slack == 0 ? *gap : *gap + (from - *gap) % kTableSpan;

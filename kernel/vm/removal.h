@@ -21,7 +21,7 @@ class AddressSpace::Removal {
   AddressSpace& space_;
   const uintptr_t start_;
   const uintptr_t end_;
-  KernelPageGather gather_;   // last: its destructor flushes
+  KernelPageGather gather_;  // last: its destructor flushes
 };
 
 }  // namespace tine::vm

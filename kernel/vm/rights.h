@@ -21,9 +21,12 @@ constexpr uint64_t writable_rights_of(uint8_t protection) {
 
 constexpr bool allows(uint8_t protection, Access access) {
   switch (access) {
-    case Access::Read: return protection != kNoAccess;
-    case Access::Write: return protection & kWrite;
-    case Access::Execute: return protection & kExecute;
+    case Access::Read:
+      return protection != kNoAccess;
+    case Access::Write:
+      return protection & kWrite;
+    case Access::Execute:
+      return protection & kExecute;
   }
   return false;
 }

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Typed addresses of user memory. They cannot be dereferenced: the only way to the memory is a copy that can fail with
-// Errno::Fault, because a program may pass any number, and another thread may unmap what was there a moment ago.
-// Rule: a range is checked against machine::kUserEnd before machine/user_access.h sees it. A null pointer is an
-// address like any other; whether it means "absent" is the system call's affair. Callers hold no spinlock.
+// Typed addresses of user memory. They cannot be dereferenced: the only way to the memory is a copy that
+// can fail with Errno::Fault, because a program may pass any number, and another thread may unmap what
+// was there a moment ago. A null pointer is an address like any other; whether it means "absent" is the
+// system call's affair.
+// Rule: a range is checked against machine::kUserEnd before machine/user_access.h sees it. Callers hold
+// no spinlock.
 #pragma once
 
 #include <cstddef>
@@ -29,11 +31,13 @@ inline Result<> copy_in(void* to, uintptr_t from, size_t size) {
   return {};
 }
 inline Result<> copy_out(uintptr_t to, const void* from, size_t size) {
-  if (!is_user_range(to, size) || !machine::copy_to_user(to, from, size)) [[unlikely]] return Error(Errno::Fault);
+  if (!is_user_range(to, size) || !machine::copy_to_user(to, from, size)) [[unlikely]]
+    return Error(Errno::Fault);
   return {};
 }
 inline Result<> clear(uintptr_t to, size_t size) {
-  if (!is_user_range(to, size) || !machine::clear_user(to, size)) [[unlikely]] return Error(Errno::Fault);
+  if (!is_user_range(to, size) || !machine::clear_user(to, size)) [[unlikely]]
+    return Error(Errno::Fault);
   return {};
 }
 
@@ -47,7 +51,11 @@ class UserPtr {
   constexpr UserPtr() = default;
   constexpr UserPtr(std::nullptr_t) {}
   constexpr explicit UserPtr(uintptr_t address) : address_(address) {}
-  constexpr operator UserPtr<const T>() const requires(!std::is_const_v<T>) { return UserPtr<const T>(address_); }
+  constexpr operator UserPtr<const T>() const
+    requires(!std::is_const_v<T>)
+  {
+    return UserPtr<const T>(address_);
+  }
 
   constexpr uintptr_t address() const { return address_; }
   constexpr bool is_null() const { return address_ == 0; }
@@ -57,16 +65,22 @@ class UserPtr {
   // Wraps around silently; load and store check the result.
   constexpr UserPtr operator+(size_t elements) const { return UserPtr(address_ + elements * sizeof(T)); }
   template <class U>
-  constexpr UserPtr<U> as() const { return UserPtr<U>(address_); }
+  constexpr UserPtr<U> as() const {
+    return UserPtr<U>(address_);
+  }
   template <class U>
-  constexpr UserPtr<U> at_offset(size_t bytes) const { return UserPtr<U>(address_ + bytes); }
+  constexpr UserPtr<U> at_offset(size_t bytes) const {
+    return UserPtr<U>(address_ + bytes);
+  }
 
   Result<Value> load() const {
     Value value;
     TRY(copy_in(&value, address_, sizeof(T)));
     return value;
   }
-  Result<> store(const Value& value) const requires(!std::is_const_v<T>) {
+  Result<> store(const Value& value) const
+    requires(!std::is_const_v<T>)
+  {
     return copy_out(address_, &value, sizeof(T));
   }
 
@@ -83,7 +97,11 @@ class UserSpan {
   constexpr UserSpan() = default;
   constexpr UserSpan(UserPtr<T> start, size_t size) : start_(start), size_(size) {}
   constexpr UserSpan(uintptr_t start, size_t size) : start_(start), size_(size) {}
-  constexpr operator UserSpan<const T>() const requires(!std::is_const_v<T>) { return {start_.address(), size_}; }
+  constexpr operator UserSpan<const T>() const
+    requires(!std::is_const_v<T>)
+  {
+    return {start_.address(), size_};
+  }
 
   constexpr UserPtr<T> data() const { return start_; }
   constexpr uintptr_t address() const { return start_.address(); }
@@ -105,14 +123,19 @@ class UserSpan {
     return vm::copy_in(to.data(), address(), to.size_bytes());
   }
   // Stores all of `from`, which may be shorter than the span, at its beginning.
-  Result<> copy_out(std::span<const Value> from) const requires(!std::is_const_v<T>) {
+  Result<> copy_out(std::span<const Value> from) const
+    requires(!std::is_const_v<T>)
+  {
     if (from.size() > size_) return Error(Errno::Fault);
     return vm::copy_out(address(), from.data(), from.size_bytes());
   }
-  Result<> clear() const requires(!std::is_const_v<T>) {
+  Result<> clear() const
+    requires(!std::is_const_v<T>)
+  {
     return valid() ? vm::clear(address(), size_ * sizeof(T)) : Error(Errno::Fault);
   }
-  // The whole span in kernel memory of its own; NoMem when that is short, or the span larger than a Buffer may be.
+  // The whole span in kernel memory of its own; NoMem when that is short, or the span larger than a Buffer
+  // may be.
   Result<mem::Buffer<Value>> copy_in_all() const {
     auto buffer = TRY(mem::Buffer<Value>::make(size_));
     TRY(copy_in(buffer.span()));
@@ -127,8 +150,8 @@ class UserSpan {
 using UserBytes = UserSpan<std::byte>;
 using ConstUserBytes = UserSpan<const std::byte>;
 
-// The text at `from` up to its terminating 0, copied into `into` with the 0. Errors: Fault; NameTooLong when no 0 comes
-// within into.size() bytes.
+// The text at `from` up to its terminating 0, copied into `into` with the 0. Errors: Fault; NameTooLong when
+// no 0 comes within into.size() bytes.
 inline Result<std::string_view> copy_string(UserPtr<const char> from, std::span<char> into) {
   if (!is_user_range(from.address(), 1)) return Error(Errno::Fault);
   const size_t reachable = machine::kUserEnd - from.address();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The descriptor tree against std::map: tables that open, close, mark, fork and exec at random, with allocations that
-// fail at random; reference counts of nodes and files are compared with what is reachable.
+// The descriptor tree against std::map: tables that open, close, mark, fork and exec at random, with
+// allocations that fail at random; reference counts of nodes and files are compared with what is reachable.
 #include "file/descriptor_tree.h"
 
 #include <gtest/gtest.h>
@@ -70,7 +70,8 @@ struct Table {
 };
 
 void audit(const std::vector<Table>& tables) {
-  std::unordered_map<const void*, std::pair<uint32_t, uint32_t>> nodes;  // references found, references claimed
+  std::unordered_map<const void*, std::pair<uint32_t, uint32_t>>
+      nodes;  // references found, references claimed
   for (const Table& table : tables)
     table.tree.for_each_node([&](const void* node, uint32_t references) {
       auto& entry = nodes[node];
@@ -132,7 +133,12 @@ TEST_P(RandomDescriptorTree, AgreesWithTheModel) {
     const unsigned n = number();
     const auto used = table.model.find(n);
     switch (pick(16)) {
-      case 0: case 1: case 2: case 3: case 4: case 5: {
+      case 0:
+      case 1:
+      case 2:
+      case 3:
+      case 4:
+      case 5: {
         const unsigned least = pick(2) == 0 ? 0 : n;
         const unsigned free = table.tree.lowest_free(least);
         ASSERT_EQ(free, table.lowest_free(least));
@@ -149,7 +155,9 @@ TEST_P(RandomDescriptorTree, AgreesWithTheModel) {
         table.model[n] = {file, false};
         break;
       }
-      case 7: case 8: case 9:
+      case 7:
+      case 8:
+      case 9:
         if (used == table.model.end()) break;
         if (auto before = table.tree.remove(n)) {
           EXPECT_EQ(*before, used->second.file);
@@ -189,7 +197,8 @@ TEST_P(RandomDescriptorTree, AgreesWithTheModel) {
         const unsigned last = n + pick(100);
         if (auto marked = table.tree.with_marked_range(n, last)) {
           table.tree = std::move(*marked);
-          for (auto slot = table.model.lower_bound(n); slot != table.model.end() && slot->first <= last; ++slot)
+          for (auto slot = table.model.lower_bound(n); slot != table.model.end() && slot->first <= last;
+               ++slot)
             slot->second.marked = true;
         }
         break;

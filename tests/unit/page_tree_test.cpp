@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The page tree against a plain model: address spaces that map, write, fork, unmap, protect, move and exit at random,
-// with a TLB that forgets only what it is told to forget, and allocations that fail at random.
+// The page tree against a plain model: address spaces that map, write, fork, unmap, protect, move and exit at
+// random, with a TLB that forgets only what it is told to forget, and allocations that fail at random.
 #include "vm/page_tree.h"
 
 #include <gtest/gtest.h>
@@ -48,7 +48,9 @@ class Arena {
     --live;
   }
   Frame& at(PhysAddr address) { return frames_[address / kPageSize]; }
-  PhysAddr address_of(const Frame& frame) { return static_cast<PhysAddr>(&frame - frames_.data()) * kPageSize; }
+  PhysAddr address_of(const Frame& frame) {
+    return static_cast<PhysAddr>(&frame - frames_.data()) * kPageSize;
+  }
   Table& table(PhysAddr address) { return contents_[address / kPageSize]; }
   Frame& record(Table& table) { return frames_[static_cast<size_t>(&table - contents_.data())]; }
   template <class Visit>
@@ -83,7 +85,8 @@ struct HostPages {
     return table;
   }
   static void free_table(Frame& table) {
-    for (auto& slot : table_at(address_of(table)).slots) EXPECT_EQ(slot, 0u) << "a pool would hand this table out";
+    for (auto& slot : table_at(address_of(table)).slots)
+      EXPECT_EQ(slot, 0u) << "a pool would hand this table out";
     arena->free(table);
   }
   static Frame* allocate_top() { return allocate_table(); }
@@ -123,8 +126,8 @@ class Process {
     Gather removed = gather();
     auto slot = tree.slot(address, removed);
     if (!slot) return false;
-    Frame* frame = value == 0 && !shared ? &arena->zero()
-                                         : arena->allocate(shared ? FrameUse::File : FrameUse::User);
+    Frame* frame =
+        value == 0 && !shared ? &arena->zero() : arena->allocate(shared ? FrameUse::File : FrameUse::User);
     if (frame == nullptr) return false;
     if (value != 0 || shared) arena->number(*frame) = value;
     uint64_t flags = rights | (shared ? Entry::kShared : 0);
@@ -162,7 +165,8 @@ class Process {
       Gather removed = gather();
       const auto result = tree.resolve_write(address, removed);
       switch (result.kind) {
-        case WriteFault::Resolved: break;
+        case WriteFault::Resolved:
+          break;
         case WriteFault::NeedsCopy: {
           Frame& old = arena->at(result.slot.get().address());
           Frame* copy = arena->allocate(FrameUse::User);
@@ -171,8 +175,11 @@ class Process {
           tree.replace(result.slot, *copy, kReadWrite | Entry::kWritable, removed);
           break;
         }
-        case WriteFault::NoMemory: return false;
-        default: ADD_FAILURE() << "denied or absent"; return false;
+        case WriteFault::NoMemory:
+          return false;
+        default:
+          ADD_FAILURE() << "denied or absent";
+          return false;
       }
     }
   }
@@ -286,7 +293,8 @@ class PageTreeTest : public testing::Test {
 
 TEST_F(PageTreeTest, AForkTouchesOnlyTheTopTables) {
   auto parent = make_process();
-  for (uintptr_t i = 0; i < 3000; ++i) ASSERT_TRUE(parent->map(0x10000000 + i * kPageSize, i + 1, kReadWrite, false));
+  for (uintptr_t i = 0; i < 3000; ++i)
+    ASSERT_TRUE(parent->map(0x10000000 + i * kPageSize, i + 1, kReadWrite, false));
   const size_t before = arena_.live;
   auto child = parent->fork();
   EXPECT_EQ(arena_.live, before + 1);
@@ -297,7 +305,8 @@ TEST_F(PageTreeTest, AForkTouchesOnlyTheTopTables) {
 
 TEST_F(PageTreeTest, AWriteCopiesThePathAndThePage) {
   auto parent = make_process();
-  for (uintptr_t i = 0; i < 600; ++i) ASSERT_TRUE(parent->map(0x10000000 + i * kPageSize, i + 1, kReadWrite, false));
+  for (uintptr_t i = 0; i < 600; ++i)
+    ASSERT_TRUE(parent->map(0x10000000 + i * kPageSize, i + 1, kReadWrite, false));
   auto child = parent->fork();
   const size_t before = arena_.live;
   ASSERT_TRUE(child->write(0x10000000, 77));
@@ -354,7 +363,8 @@ TEST_F(PageTreeTest, SharedPagesStaySharedThroughCopies) {
 TEST_F(PageTreeTest, UnmappingASharedSubtreeDropsOneReference) {
   auto parent = make_process();
   constexpr uint64_t kSize = machine::span_of(1);
-  for (uintptr_t i = 0; i < 1024; ++i) ASSERT_TRUE(parent->map(kSize * 8 + i * kPageSize, i + 1, kReadWrite, false));
+  for (uintptr_t i = 0; i < 1024; ++i)
+    ASSERT_TRUE(parent->map(kSize * 8 + i * kPageSize, i + 1, kReadWrite, false));
   auto child = parent->fork();
   ASSERT_TRUE(child->unmap(kSize * 8, kSize * 9));
   EXPECT_EQ(child->tree.pages(), 512u);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The region tree against an array of pages: maps, unmaps, changes, forks and exits at random, with allocations that
-// fail at random. Checks contents, merging, gaps, balance, summaries and reference counts.
+// The region tree against an array of pages: maps, unmaps, changes, forks and exits at random, with
+// allocations that fail at random. Checks contents, merging, gaps, balance, summaries and reference counts.
 #include "vm/region_tree.h"
 
 #include <gtest/gtest.h>
@@ -31,7 +31,8 @@ struct HostAllocation {
   static void operator delete(void* node, const std::nothrow_t&) { operator delete(node); }
 };
 
-// Addresses are page numbers. Kinds 1-3 are anonymous, kinds 4-6 map an object at an offset; even kinds are special.
+// Addresses are page numbers. Kinds 1-3 are anonymous, kinds 4-6 map an object at an offset; even kinds are
+// special.
 struct Region {
   uintptr_t start = 0;
   uintptr_t end = 0;
@@ -171,18 +172,23 @@ TEST_P(RandomRegionTree, AgreesWithTheModel) {
     const uintptr_t start = pick(kPages - 1);
     const uintptr_t end = std::min<uintptr_t>(kPages, start + 1 + pick(pick(20) == 0 ? 600 : 12));
     switch (pick(12)) {
-      case 0: case 1: case 2: case 3: {
+      case 0:
+      case 1:
+      case 2:
+      case 3: {
         const unsigned kind = 1 + static_cast<unsigned>(pick(6));
         const uint64_t offset = pick(3) == 0 ? pick(100) : start;  // often merges
         if (!map.tree.insert({start, end, kind, offset})) break;
         for (uintptr_t i = start; i < end; ++i) map.model[i] = {kind, offset + (i - start)};
         break;
       }
-      case 4: case 5:
+      case 4:
+      case 5:
         if (!map.tree.erase(start, end)) break;
         for (uintptr_t i = start; i < end; ++i) map.model[i] = {};
         break;
-      case 6: case 7: {
+      case 6:
+      case 7: {
         const unsigned kind = 1 + static_cast<unsigned>(pick(3));
         const auto change = [&](Region& region) {
           if (region.kind < 4) region.kind = kind;
@@ -196,7 +202,8 @@ TEST_P(RandomRegionTree, AgreesWithTheModel) {
         const Region* region = map.tree.at_or_after(start);
         if (region == nullptr || region->kind >= 4 || region->start < 4) break;
         const Region own = *region;
-        if (!map.is_free(own.start - 3, own.start) || !map.tree.resize(own.start, own.start - 2, own.end)) break;
+        if (!map.is_free(own.start - 3, own.start) || !map.tree.resize(own.start, own.start - 2, own.end))
+          break;
         for (uintptr_t i = own.start - 2; i < own.start; ++i) map.model[i] = {own.kind, 0};
         break;
       }

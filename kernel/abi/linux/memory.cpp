@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// mmap(2), munmap(2), mprotect(2), brk(2), mremap(2), msync(2), mincore(2), madvise(2), mlock(2), membarrier(2): their flags,
-// translated for vm::AddressSpace. process_vm_readv(2) is in remote_memory.cpp.
+// mmap(2), munmap(2), mprotect(2), brk(2), mremap(2), msync(2), mincore(2), madvise(2), mlock(2),
+// membarrier(2): their flags, translated for vm::AddressSpace. process_vm_readv(2) is in remote_memory.cpp.
 #include "abi/linux/memory.h"
 
 #include "abi/linux/descriptors.h"
@@ -16,14 +16,14 @@ using vm::AddressSpace;
 
 namespace {
 
-constexpr uint64_t kMapShared = 1, kMapPrivate = 2, kMapSharedValidate = 3, kMapTypeMask = 0xf, kMapFixed = 0x10,
-                   kMapAnonymous = 0x20, kMap32Bit = 0x40, kMapGrowsDown = 0x100, kMapDenyWrite = 0x800,
-                   kMapExecutable = 0x1000, kMapLocked = 0x2000, kMapNoReserve = 0x4000, kMapPopulate = 0x8000,
-                   kMapNonBlock = 0x10000, kMapStack = 0x20000, kMapHugeTlb = 0x40000,
-                   kMapFixedNoReplace = 0x100000;
-constexpr uint64_t kMapKnown = kMapTypeMask | kMapFixed | kMapAnonymous | kMap32Bit | kMapGrowsDown | kMapDenyWrite |
-                               kMapExecutable | kMapLocked | kMapNoReserve | kMapPopulate | kMapNonBlock | kMapStack |
-                               kMapFixedNoReplace;
+constexpr uint64_t kMapShared = 1, kMapPrivate = 2, kMapSharedValidate = 3, kMapTypeMask = 0xf,
+                   kMapFixed = 0x10, kMapAnonymous = 0x20, kMap32Bit = 0x40, kMapGrowsDown = 0x100,
+                   kMapDenyWrite = 0x800, kMapExecutable = 0x1000, kMapLocked = 0x2000,
+                   kMapNoReserve = 0x4000, kMapPopulate = 0x8000, kMapNonBlock = 0x10000, kMapStack = 0x20000,
+                   kMapHugeTlb = 0x40000, kMapFixedNoReplace = 0x100000;
+constexpr uint64_t kMapKnown = kMapTypeMask | kMapFixed | kMapAnonymous | kMap32Bit | kMapGrowsDown |
+                               kMapDenyWrite | kMapExecutable | kMapLocked | kMapNoReserve | kMapPopulate |
+                               kMapNonBlock | kMapStack | kMapFixedNoReplace;
 constexpr uint64_t kProtGrowsDown = 0x01000000, kProtGrowsUp = 0x02000000;
 constexpr uint64_t kRemapMayMove = 1, kRemapFixed = 2, kRemapDontUnmap = 4;
 constexpr uint64_t kSyncAsync = 1, kSyncInvalidate = 2, kSyncSync = 4;
@@ -31,7 +31,9 @@ constexpr uint64_t kLockCurrent = 1, kLockFuture = 2, kLockOnFault = 4;
 
 AddressSpace& space_of(const Call& call) { return *call.process().own_address_space(); }
 
-bool may_lock_all(const Call& call) { return call.process().credentials()->capable(identity::Capability::IpcLock); }
+bool may_lock_all(const Call& call) {
+  return call.process().credentials()->capable(identity::Capability::IpcLock);
+}
 
 // In bytes; without a limit for those who may lock what they like.
 uint64_t lock_limit(const Call& call) {
@@ -54,7 +56,8 @@ vm::Placement placement_of(uint64_t flags) {
 Result<> map_file(const Call& call, vm::MapRequest& request) {
   const Ref<file::File> file = TRY(get_file(call, call.as_int(4)));
   if (!file->readable()) return Error(Errno::Acces);
-  if ((request.flags & vm::kShared) && !file->writable()) request.max_protection &= static_cast<uint8_t>(~vm::kWrite);
+  if ((request.flags & vm::kShared) && !file->writable())
+    request.max_protection &= static_cast<uint8_t>(~vm::kWrite);
   if (request.protection & ~request.max_protection) return Error(Errno::Acces);
   request.object = TRY(file->memory_object());
   return {};
@@ -69,7 +72,7 @@ CallResult sys_mmap(const Call& call) {
   const uint64_t type = flags & kMapTypeMask;
   if (type != kMapShared && type != kMapPrivate && type != kMapSharedValidate) return Error(Errno::Inval);
   if (type == kMapSharedValidate && (flags & ~kMapKnown)) return Error(Errno::OpNotSupp);
-  if (flags & kMapHugeTlb) return Error(Errno::NoMem);   // there is no pool of huge pages
+  if (flags & kMapHugeTlb) return Error(Errno::NoMem);  // there is no pool of huge pages
   if (call.args[5] % kPageSize != 0) return Error(Errno::Inval);
 
   vm::MapRequest request;
@@ -99,9 +102,9 @@ CallResult sys_mprotect(const Call& call) {
   uint64_t protection = call.args[2];
   const uint64_t grows = protection & (kProtGrowsDown | kProtGrowsUp);
   protection &= ~grows;
-  if (grows & kProtGrowsUp) return Error(Errno::Inval);   // no region grows up
+  if (grows & kProtGrowsUp) return Error(Errno::Inval);  // no region grows up
   if (protection & ~uint64_t{vm::kAnyAccess}) return Error(Errno::Inval);
-  if (grows != 0) {   // down to the start of the stack that `start` is in
+  if (grows != 0) {  // down to the start of the stack that `start` is in
     const vm::RegionMap regions = space_of(call).regions();
     const vm::Region* region = regions.find(start);
     if (region == nullptr) return Error(Errno::NoMem);
@@ -157,8 +160,8 @@ CallResult sys_mincore(const Call& call) {
 }
 
 CallResult sys_madvise(const Call& call) {
-  // By number: the hints NORMAL ... WILLNEED (0-3), KSM and huge pages (12-15), COLD, PAGEOUT (20, 21); and what vm::Advice
-  // lists.
+  // By number: the hints NORMAL ... WILLNEED (0-3), KSM and huge pages (12-15), COLD, PAGEOUT (20, 21); and
+  // what vm::Advice lists.
   constexpr uint32_t kKnown = 0xf | 0xf << 12 | 0x3 << 20 | 1 << 4 | 0xf << 8 | 0xf << 16 | 0x3 << 22;
   const unsigned advice = call.as_unsigned(2);
   if (advice >= 32 || !(kKnown >> advice & 1)) return Error(Errno::Inval);
@@ -169,18 +172,22 @@ CallResult sys_madvise(const Call& call) {
 
 CallResult sys_mlock(const Call& call) {
   if (!may_lock(call)) return Error(Errno::Perm);
-  return done(space_of(call).lock_memory(call.args[0], call.args[1], lock_limit(call), AddressSpace::LockNow::Populate));
+  return done(space_of(call).lock_memory(call.args[0], call.args[1], lock_limit(call),
+                                         AddressSpace::LockNow::Populate));
 }
 
 CallResult sys_mlock2(const Call& call) {
   constexpr uint64_t kOnFault = 1;
   if (call.args[2] & ~kOnFault) return Error(Errno::Inval);
   if (!may_lock(call)) return Error(Errno::Perm);
-  const auto when = call.args[2] & kOnFault ? AddressSpace::LockNow::OnFault : AddressSpace::LockNow::Populate;
+  const auto when =
+      call.args[2] & kOnFault ? AddressSpace::LockNow::OnFault : AddressSpace::LockNow::Populate;
   return done(space_of(call).lock_memory(call.args[0], call.args[1], lock_limit(call), when));
 }
 
-CallResult sys_munlock(const Call& call) { return done(space_of(call).unlock_memory(call.args[0], call.args[1])); }
+CallResult sys_munlock(const Call& call) {
+  return done(space_of(call).unlock_memory(call.args[0], call.args[1]));
+}
 
 CallResult sys_mlockall(const Call& call) {
   const uint64_t flags = call.args[0];
@@ -195,15 +202,17 @@ CallResult sys_munlockall(const Call& call) { return done(space_of(call).unlock_
 
 // --- membarrier ---
 
-// The private expedited commands interrupt every CPU that runs a thread of the process; an interrupt, and the return
-// from it, order memory and the instruction stream. A thread that is switched to later is ordered by the switch.
+// The private expedited commands interrupt every CPU that runs a thread of the process; an interrupt, and the
+// return from it, order memory and the instruction stream. A thread that is switched to later is ordered by
+// the switch.
 CallResult sys_membarrier(const Call& call) {
   constexpr unsigned kQuery = 0, kGlobal = 1, kPrivateExpedited = 8, kRegisterPrivateExpedited = 16,
                      kPrivateSyncCore = 32, kRegisterPrivateSyncCore = 64;
   if (call.args[1] != 0) return Error(Errno::Inval);
   switch (call.as_unsigned(0)) {
     case kQuery:
-      return kGlobal | kPrivateExpedited | kRegisterPrivateExpedited | kPrivateSyncCore | kRegisterPrivateSyncCore;
+      return kGlobal | kPrivateExpedited | kRegisterPrivateExpedited | kPrivateSyncCore |
+             kRegisterPrivateSyncCore;
     case kGlobal:
       machine::shoot_down_tlb((machine::CpuSet{1} << machine::cpu_count()) - 1, 0, kPageSize);
       return 0;
@@ -212,8 +221,10 @@ CallResult sys_membarrier(const Call& call) {
       machine::shoot_down_tlb(space_of(call).active_cpus(), 0, kPageSize);
       return 0;
     case kRegisterPrivateExpedited:
-    case kRegisterPrivateSyncCore: return 0;   // nothing has to be set up
-    default: return Error(Errno::Inval);
+    case kRegisterPrivateSyncCore:
+      return 0;  // nothing has to be set up
+    default:
+      return Error(Errno::Inval);
   }
 }
 

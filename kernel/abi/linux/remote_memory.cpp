@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// process_vm_readv(2), process_vm_writev(2): copying between the caller's memory and another process's, through a buffer in
-// the kernel. Short counts as the manual page says: what could be copied before the first fault.
+// process_vm_readv(2), process_vm_writev(2): copying between the caller's memory and another process's,
+// through a buffer in the kernel. Short counts as the manual page says: what could be copied before the first
+// fault.
 #include <algorithm>
 
 #include "abi/linux/memory.h"
@@ -13,7 +14,7 @@ namespace tine::abi::linux_abi {
 
 namespace {
 
-constexpr size_t kMostVectors = 1024;           // IOV_MAX
+constexpr size_t kMostVectors = 1024;  // IOV_MAX
 constexpr size_t kPieceSize = 4 * machine::kPageSize;
 
 struct Vector {
@@ -63,8 +64,8 @@ bool may_reach(const identity::Credentials& who, const identity::Credentials& ta
 enum class Direction : uint8_t { Read, Write };
 
 // One piece; returns the bytes copied, fewer than `size` after a fault.
-Result<size_t> copy_piece(vm::AddressSpace& remote, uintptr_t there, uintptr_t here, std::span<std::byte> piece,
-                          Direction direction) {
+Result<size_t> copy_piece(vm::AddressSpace& remote, uintptr_t there, uintptr_t here,
+                          std::span<std::byte> piece, Direction direction) {
   if (direction == Direction::Read) {
     const size_t read = TRY(remote.read_memory(there, piece, vm::Reach::AsProtected));
     TRY(vm::copy_out(here, piece.data(), read));
@@ -90,7 +91,8 @@ CallResult copy(const Call& call, Direction direction) {
   uint64_t total = 0;
   while (!here.at_end() && !there.at_end()) {
     const size_t size = std::min({here.available(), there.available(), uint64_t{kPieceSize}});
-    const auto copied = copy_piece(*remote, there.address(), here.address(), buffer.span().first(size), direction);
+    const auto copied =
+        copy_piece(*remote, there.address(), here.address(), buffer.span().first(size), direction);
     if (!copied && total == 0) return Error(copied.error());
     if (!copied) break;
     total += *copied;
