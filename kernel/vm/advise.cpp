@@ -18,6 +18,43 @@ Result<Range> pages_of(uintptr_t start, uint64_t size, Errno out_of_range) {
   return Range{round_down(start, kPageSize), round_up(start + size, kPageSize)};
 }
 
+using RegionChange = void(Region&);
+
+// What an advice changes in the regions themselves; null: nothing.
+RegionChange* change_for(Advice advice) {
+  switch (advice) {
+    case Advice::DontFork:
+      return [](Region& region) { region.inherit = Inherit::None; };
+    case Advice::DoFork:
+    case Advice::KeepOnFork:
+      return [](Region& region) { region.inherit = Inherit::Copy; };
+    case Advice::WipeOnFork:
+      return [](Region& region) { region.inherit = Inherit::Zero; };
+    case Advice::DontDump:
+      return [](Region& region) { region.flags |= kNoDump; };
+    case Advice::DoDump:
+      return [](Region& region) { region.flags &= static_cast<uint16_t>(~kNoDump); };
+    default:
+      return nullptr;
+  }
+}
+
+// MADV_POPULATE_READ's and _WRITE's errors.
+Result<> populated(FaultResult result) {
+  switch (result) {
+    case FaultResult::Resolved:
+      return {};
+    case FaultResult::NoPermission:
+      return Error(Errno::Inval);
+    case FaultResult::BusError:
+      return Error(Errno::Fault);
+    case FaultResult::OutOfMemory:
+    case FaultResult::NoMapping:
+      break;
+  }
+  return Error(Errno::NoMem);
+}
+
 }  // namespace
 
 // --- madvise ---
@@ -36,65 +73,28 @@ Result<> AddressSpace::advise(uintptr_t start, uint64_t size, int number) {
   const auto [first, last] = TRY(pages_of(start, size, Errno::Inval));
   if (first == last) return {};
   const Advice advice{number};
+  if (advice == Advice::Remove) return Error(Errno::OpNotSupp);
 
   sync::MutexGuard guard(lock_);
   bool locked = false;
-  bool only_private_anonymous = true;
+  bool has_objects = false;
   regions_.for_each(first, last, [&](const Region& region) {
     locked = locked || region.locked_by == id_;
-    only_private_anonymous = only_private_anonymous && region.anonymous();
+    has_objects = has_objects || !region.anonymous();
   });
-  RegionMap& regions = regions_;
-  const auto update = [&](auto change) { return regions.update(first, last, change); };
-  switch (advice) {
-    case Advice::Free:
-      if (!only_private_anonymous) return Error(Errno::Inval);
-      [[fallthrough]];
-    case Advice::DontNeed:
-      if (locked) return Error(Errno::Inval);
-      TRY(discard(first, last));
-      break;
-    case Advice::Remove:
-      return Error(Errno::OpNotSupp);
-    case Advice::DontFork:
-      TRY(update([](Region& region) { region.inherit = Inherit::None; }));
-      break;
-    case Advice::DoFork:
-      TRY(update([](Region& region) { region.inherit = Inherit::Copy; }));
-      break;
-    case Advice::WipeOnFork:
-      if (!only_private_anonymous) return Error(Errno::Inval);
-      TRY(update([](Region& region) { region.inherit = Inherit::Zero; }));
-      break;
-    case Advice::KeepOnFork:
-      TRY(update([](Region& region) { region.inherit = Inherit::Copy; }));
-      break;
-    case Advice::DontDump:
-      TRY(update([](Region& region) { region.flags |= kNoDump; }));
-      break;
-    case Advice::DoDump:
-      TRY(update([](Region& region) { region.flags &= static_cast<uint16_t>(~kNoDump); }));
-      break;
-    case Advice::PopulateRead:
-    case Advice::PopulateWrite: {
-      if (!regions_.covers(first, last)) return Error(Errno::NoMem);
-      switch (populate(first, last, advice == Advice::PopulateRead ? Access::Read : Access::Write)) {
-        case FaultResult::Resolved:
-          return {};
-        case FaultResult::NoPermission:
-          return Error(Errno::Inval);
-        case FaultResult::OutOfMemory:
-        case FaultResult::NoMapping:
-          return Error(Errno::NoMem);
-        case FaultResult::BusError:
-          return Error(Errno::Fault);
-      }
-      break;
-    }
-    default:
-      break;  // a hint
+  if (has_objects && (advice == Advice::Free || advice == Advice::WipeOnFork)) return Error(Errno::Inval);
+  const bool whole = regions_.covers(first, last);  // else the mapped parts are changed, and the call fails
+
+  if (advice == Advice::DontNeed || advice == Advice::Free) {
+    if (locked) return Error(Errno::Inval);
+    TRY(discard(first, last));
+  } else if (advice == Advice::PopulateRead || advice == Advice::PopulateWrite) {
+    if (!whole) return Error(Errno::NoMem);
+    return populated(populate(first, last, advice == Advice::PopulateRead ? Access::Read : Access::Write));
+  } else if (RegionChange* change = change_for(advice)) {
+    TRY(regions_.update(first, last, *change));
   }
-  return regions_.covers(first, last) ? Result<>() : Error(Errno::NoMem);
+  return whole ? Result<>() : Error(Errno::NoMem);
 }
 
 // --- msync, mincore ---
