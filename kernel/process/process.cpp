@@ -59,6 +59,7 @@ void Process::switch_address_space(Ref<vm::AddressSpace> value) {
   machine::InterruptGuard guard;
   if (old) old->deactivate(machine::cpu_id());
   if (value) value->activate(machine::cpu_id());
+  machine::load_top_table(value ? value->root() : machine::kernel_top_table());
   set_address_space(std::move(value));
 }
 
