@@ -110,7 +110,7 @@ Result<> Tty::give_up_controlling_terminal(Process& process) {
   return {};
 }
 
-// The leader of a session has ended: its terminal is free for another session, who still has it open has lost it.
+// The leader of a session has ended: its terminal is free for another one.
 void Tty::session_leader_exited(Session& session) {
   Ref<Session> old_session;
   Ref<ProcessGroup> foreground;
@@ -121,7 +121,7 @@ void Tty::session_leader_exited(Session& session) {
     session.terminal.swap(self);
     set_session_locked(old_session, foreground);
   }
-  hang_ups_.fetch_add(1, std::memory_order_acq_rel);
+  if (hangs_up_with_leader()) hang_ups_.fetch_add(1, std::memory_order_acq_rel);
   if (foreground) (void)process::signal_group(*foreground, process::kernel_signal(process::kSigHup), nullptr);
   wake_readers();
   wake_writers();

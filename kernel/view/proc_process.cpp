@@ -43,12 +43,6 @@ Result<> store_comm(std::string_view text, const Subject& subject) {
   return {};
 }
 
-Result<> print_cmdline(TextSink& sink, const Subject& subject) {
-  if (const auto arguments = TRY(process_of(subject))->arguments())
-    sink.put({arguments->text.data(), arguments->text.size()});
-  return {};
-}
-
 Result<> print_limits(TextSink& sink, const Subject& subject) {
   struct Row {
     const char* name;
@@ -120,6 +114,8 @@ constexpr Node kThreadNodes[] = {
     {.name = "statm", .mode = kText, .print = print_statm},
     {.name = "comm", .mode = mode_of(FileType::Regular) | 0644, .print = print_comm, .store = store_comm},
     {.name = "cmdline", .mode = kText, .print = print_cmdline},
+    {.name = "environ", .mode = mode_of(FileType::Regular) | 0400, .guarded = true, .print = print_environ},
+    {.name = "auxv", .mode = mode_of(FileType::Regular) | 0400, .guarded = true, .print = print_auxv},
     {.name = "wchan", .mode = kText, .print = print_wchan},
     {.name = "limits", .mode = kText, .print = print_limits},
     {.name = "maps", .mode = kText, .guarded = true, .print = print_maps},

@@ -89,6 +89,9 @@ extern const Directory kSettingDirectory;    // proc_settings.cpp: sys/, made of
 Result<> print_stat(TextSink&, const Subject&);          // proc_stat.cpp
 Result<> print_statm(TextSink&, const Subject&);
 Result<> print_status(TextSink&, const Subject&);        // proc_status.cpp
+Result<> print_cmdline(TextSink&, const Subject&);       // proc_arguments.cpp
+Result<> print_environ(TextSink&, const Subject&);
+Result<> print_auxv(TextSink&, const Subject&);
 Result<> print_maps(TextSink&, const Subject&);          // proc_memory.cpp
 Result<Ref<file::File>> open_memory(const file::Path&, uint32_t flags, const Subject&);
 Result<Ref<file::File>> open_fail_nth(const file::Path&, uint32_t flags, const Subject&);   // proc_fail_nth.cpp

@@ -31,6 +31,7 @@ class PtySlave final : public Tty, public mem::FromCache<PtySlave> {
  private:
   void send_locked() override REQUIRES(lock_);
   bool drains_by_itself() const override { return false; }
+  bool hangs_up_with_leader() const override { return false; }
   bool line_closed_locked() const override REQUIRES(lock_) { return master_closed_; }
   void first_opened() override;
   void last_closed() override;

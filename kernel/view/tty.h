@@ -63,6 +63,8 @@ class Tty : public process::ControllingTerminal {
   virtual void send_locked() REQUIRES(lock_) = 0;
   // Whether output drains without a program on the other side reading it, so that tcdrain(3) can wait for it.
   virtual bool drains_by_itself() const { return true; }
+  // Whether the end of the session leader cuts off whoever else has it open. A pty goes on: its master decides.
+  virtual bool hangs_up_with_leader() const { return true; }
   // Whether a reader should see the end: nobody on the other side can type any more.
   virtual bool line_closed_locked() const REQUIRES(lock_) { return false; }
   virtual void first_opened() {}
