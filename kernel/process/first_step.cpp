@@ -52,6 +52,7 @@ void inherit_thread_state(Thread& caller, Thread& made, const ForkRequest& reque
     machine::reset_extended_state(made.stack_top());
     return;
   }
+  machine::prepare_extended_state(made.stack_top());
   machine::save_user_state(made.user_state, made.stack_top());
   machine::TrapFrame& frame = made.frame();
   frame = caller.frame();

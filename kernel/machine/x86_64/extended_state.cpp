@@ -86,6 +86,11 @@ void load_extended_state(const std::byte* image) {
     asm volatile("fxrstor64 (%0)" ::"r"(image) : "memory");
 }
 
+// XSAVE leaves most of the header alone, and XRSTOR wants it zero.
+void prepare_extended_state(uintptr_t stack_top) {
+  if (cpu_features().xsave) memset(extended_state(stack_top).data() + kLegacySize, 0, kHeaderSize);
+}
+
 void reset_extended_state(uintptr_t stack_top) {
   const std::span<std::byte> image = extended_state(stack_top);
   memset(image.data(), 0, image.size());

@@ -39,6 +39,7 @@ struct UserState {
 // with interrupts off, for threads that have a user side.
 void save_user_state(UserState& state, uintptr_t stack_top);
 void load_user_state(const UserState& state, uintptr_t stack_top);
+void prepare_extended_state(uintptr_t stack_top);  // of a new stack, whose memory held anything: fit to be saved to
 void reset_extended_state(uintptr_t stack_top);    // in memory: as at program start
 void set_kernel_stack(uintptr_t stack_top);        // where this CPU's next entry from user mode starts
 void set_fs_base(uintptr_t base);                  // live register of the running thread
