@@ -155,7 +155,7 @@ void init_clock() {
   apic_ticks_per_nanosecond = ratio(rates.apic, kSecond);
   first_cycle = read_tsc();
   boot_wall_clock = read_real_time_clock();
-  log(LogLevel::Info, "clock: cycle counter at %llu kHz, timer by %s",
+  log(LogLevel::Debug, "clock: cycle counter at %llu kHz, timer by %s",
       static_cast<unsigned long long>(rates.tsc / 1000), cpu_features().tsc_deadline ? "deadline" : "count");
 }
 
