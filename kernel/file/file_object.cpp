@@ -91,11 +91,15 @@ Result<size_t> FileObject::write(IoBuffer& from, uint64_t& offset) {
 
 Result<> FileObject::resize(uint64_t size) {
   if (size > kMaxSize) return Error(Errno::FBig);
-  sync::MutexGuard guard(pages_lock_);
-  const uint64_t low = std::min(size, this->size());
-  TRY(zero_part(low, round_up(low, kPageSize)));
-  size_.store(size, std::memory_order_release);
-  remove_pages(pages_for(size), vm::PageStore::kMaxPages);
+  const uint64_t before = this->size();
+  {
+    sync::MutexGuard guard(pages_lock_);
+    const uint64_t low = std::min(size, before);
+    TRY(zero_part(low, round_up(low, kPageSize)));
+    size_.store(size, std::memory_order_release);
+    remove_pages(pages_for(size), vm::PageStore::kMaxPages);
+  }
+  if (size < before) leave_mappings(pages_for(size), vm::PageStore::kMaxPages, Copies::Drop);
   return {};
 }
 
@@ -111,14 +115,17 @@ Result<> FileObject::allocate(uint64_t offset, uint64_t length) {
 Result<> FileObject::punch_hole(uint64_t offset, uint64_t length) {
   const uint64_t end = std::min(offset + length, kMaxSize);
   if (offset >= end) return {};
-  sync::MutexGuard guard(pages_lock_);
-  if (page_of(offset) == page_of(end - 1)) {
-    if (!is_aligned(offset, kPageSize) || !is_aligned(end, kPageSize)) return zero_part(offset, end);
-  } else {
-    TRY(zero_part(offset, round_up(offset, kPageSize)));
-    TRY(zero_part(round_down(end, kPageSize), end));
+  {
+    sync::MutexGuard guard(pages_lock_);
+    if (page_of(offset) == page_of(end - 1)) {
+      if (!is_aligned(offset, kPageSize) || !is_aligned(end, kPageSize)) return zero_part(offset, end);
+    } else {
+      TRY(zero_part(offset, round_up(offset, kPageSize)));
+      TRY(zero_part(round_down(end, kPageSize), end));
+    }
+    remove_pages(pages_for(offset), page_of(end));
   }
-  remove_pages(pages_for(offset), page_of(end));
+  leave_mappings(pages_for(offset), page_of(end), Copies::Keep);
   return {};
 }
 

@@ -39,6 +39,14 @@ AddressSpace::~AddressSpace() {
   all_spaces->erase(all_spaces->iterator_to(*this));
 }
 
+// A space that is about to go is passed over.
+Ref<AddressSpace> AddressSpace::next_after(AddressSpace* space) {
+  sync::SpinGuard guard(all_lock);
+  auto next = space == nullptr ? all_spaces->begin() : std::next(all_spaces->iterator_to(*space));
+  while (next != all_spaces->end() && !next->try_ref()) ++next;
+  return next == all_spaces->end() ? nullptr : Ref<AddressSpace>(&*next, false);
+}
+
 // --- Fork ---
 
 // Nobody else knows this space yet, so its own lock is not needed; and a lock of this class is held already.

@@ -176,12 +176,22 @@ class AddressSpace : public RefCounted<AddressSpace>, public mem::FromCache<Addr
   uint64_t locked_pages() const;
   uint64_t resident_pages(uintptr_t start, uintptr_t end) const;
 
+  // visit(space) for every address space; sleeping is allowed. One that a fork makes meanwhile is visited
+  // too, unless its parent was visited before the fork.
+  template <class Visit>
+  static void for_each(Visit&& visit) {
+    for (Ref<AddressSpace> space = next_after(nullptr); space; space = next_after(space.get())) visit(*space);
+  }
+  // Lets go of the pages [first, last) of an object. See MemoryObject::leave_mappings.
+  void discard_pages_of(MemoryObject& object, uint64_t first, uint64_t last, MemoryObject::Copies copies);
+
   // Checks the rules in all address spaces, and that no frame is lost. Exact when nothing else runs.
   static void audit(AuditReport& report);
 
  private:
   class Removal;  // a PageGather that knows whom to tell: vm/removal.h
 
+  static Ref<AddressSpace> next_after(AddressSpace* space);  // null: the first
   void inherit_from(AddressSpace& parent) REQUIRES(parent.lock_);
   Result<> apply_inheritance();  // inherit.cpp
   Result<> split_off(const Region& region, Removal& removal) REQUIRES(lock_);

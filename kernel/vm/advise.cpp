@@ -68,6 +68,22 @@ Result<> AddressSpace::discard(uintptr_t start, uintptr_t end) {
   return {};
 }
 
+void AddressSpace::discard_pages_of(MemoryObject& object, uint64_t first, uint64_t last,
+                                    MemoryObject::Copies copies) {
+  sync::MutexGuard guard(lock_);
+  const RegionMap regions = regions_;
+  regions.for_each(0, machine::kUserEnd, [&](const Region& region) NO_THREAD_SAFETY_ANALYSIS {
+    if (region.anonymous() || &region.object->itself() != &object) return;
+    if (!region.shared() && copies == MemoryObject::Copies::Keep) return;
+    const uint64_t low = std::max(first, region.offset);
+    const uint64_t high = std::min(last, region.offset + region.pages());
+    // Without memory for the tables to be split, the pages stay: they are still the process's to use.
+    if (low < high)
+      (void)discard(region.start + (low - region.offset) * kPageSize,
+                    region.start + (high - region.offset) * kPageSize);
+  });
+}
+
 Result<> AddressSpace::advise(uintptr_t start, uint64_t size, int number) {
   if (!is_aligned(start, kPageSize)) return Error(Errno::Inval);
   const auto [first, last] = TRY(pages_of(start, size, Errno::Inval));

@@ -97,6 +97,7 @@ Result<uintptr_t> AddressSpace::map(const MapRequest& request) {
   region.flags = request.flags;
   region.object = request.object;
   region.offset = request.offset;
+  if (region.object) region.object->note_mapped();
   if (region.shared()) {
     if (!region.object)
       region.object = TRY(mem::make_ref<AnonymousObject>(pages));

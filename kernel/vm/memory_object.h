@@ -5,6 +5,7 @@
 // Lock: each object has its own, taken after the address space's.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <span>
 #include <string_view>
@@ -47,8 +48,19 @@ class MemoryObject : public RefCounted<MemoryObject> {
   // The object that this one stands for: what identifies the memory.
   virtual MemoryObject& itself() { return *this; }
 
+  // Takes the pages [first, last), which the object has just given up, out of all mappings: ftruncate(2).
+  // With Copies::Drop also what processes have copied of them; a later access faults again, and finds the
+  // end. Sleeps; takes the locks of address spaces, so the caller holds no lock that is taken under these.
+  // The cost is in proportion to all that is mapped in the system, and nothing if the object never was.
+  enum class Copies : uint8_t { Keep, Drop };
+  void leave_mappings(uint64_t first, uint64_t last, Copies copies);
+  void note_mapped() { ever_mapped_.store(true, std::memory_order_relaxed); }
+
   // A mapping that can write the file through kShared comes (+1) or goes (-1): for F_SEAL_WRITE.
   virtual void writable_mapping_changed(int) {}
+
+ private:
+  std::atomic<bool> ever_mapped_{false};
 };
 
 // Memory of MAP_SHARED | MAP_ANONYMOUS mappings, and of whoever else shares memory without a file.
