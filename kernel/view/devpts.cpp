@@ -55,15 +55,17 @@ class Root final : public Inode, public mem::FromCache<Root> {
     return pty->entry;
   }
 
-  // Offset 0 is "ptmx", offset n + 1 is pty n.
+  // Offsets 0 and 1 are "." and ".."; then come "ptmx" and the ptys by their numbers.
   Result<> iterate(Entry&, uint64_t offset, file::DirectorySink& sink) override {
-    if (offset == 0) {
-      if (!sink.add("ptmx", kPtmxInode, FileType::Character, 1)) return {};
-      offset = 1;
+    constexpr uint64_t kPtmxOffset = 2, kFirstPtyOffset = 3;
+    if (offset <= kPtmxOffset) {
+      if (!sink.add("ptmx", kPtmxInode, FileType::Character, kFirstPtyOffset)) return {};
+      offset = kFirstPtyOffset;
     }
-    for (auto pty = next_pty(static_cast<uint32_t>(offset - 1)); pty; pty = next_pty(pty->number + 1)) {
+    for (auto pty = next_pty(static_cast<uint32_t>(offset - kFirstPtyOffset)); pty; pty = next_pty(pty->number + 1)) {
       char name[16];
-      if (!sink.add(format(name, "%u", pty->number), pty->entry->inode().number, FileType::Character, pty->number + 2))
+      if (!sink.add(format(name, "%u", pty->number), pty->entry->inode().number, FileType::Character,
+                    kFirstPtyOffset + pty->number + 1))
         return {};
     }
     return {};

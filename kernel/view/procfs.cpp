@@ -17,6 +17,7 @@ using process::Process;
 
 constexpr uint64_t kRootInode = 1;
 constexpr uint64_t kProcMagic = 0x9fa0;
+constexpr uint64_t kFirstOffset = 2;   // behind "." and ".."
 
 // The same node has the same number at each lookup, without a table of them.
 uint64_t inode_number(const Node& node, const Subject& subject) {
@@ -83,13 +84,14 @@ class ProcInode final : public Inode, public mem::FromCache<ProcInode> {
     TRY(check_guard());
     const Directory& directory = *node_.directory;
     if (subject_.pid != 0 && !process_of(subject_)) return Error(Errno::NoEnt);
-    for (; offset < directory.nodes.size(); ++offset) {
-      const Node& node = directory.nodes[offset];
+    const uint64_t listed = kFirstOffset + directory.nodes.size();   // from here on come the names that come and go
+    for (; offset < listed; ++offset) {
+      const Node& node = directory.nodes[offset - kFirstOffset];
       if (!sink.add(node.name, inode_number(node, subject_), file::type_of(node.mode), offset + 1)) return {};
     }
     if (directory.list == nullptr) return {};
-    Listing listing(sink, directory.nodes.size());
-    return directory.list(offset - directory.nodes.size(), listing, subject_);
+    Listing listing(sink, listed);
+    return directory.list(offset - listed, listing, subject_);
   }
 
   Result<std::string_view> read_link(std::span<char> into) override {

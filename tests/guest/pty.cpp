@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Terminals, tried through ptys: the line discipline, job control, hanging up. Source: termios(3), pty(7), tty_ioctl(4).
+#include <dirent.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
@@ -454,4 +455,20 @@ TEST(pty_much_input_waits_for_its_reader) {
   for (size_t have = 0; have < kSize;) have += static_cast<size_t>(CHECK_OK(read(pty.slave, got + have, kSize - have)));
   for (size_t i = 0; i < kSize; ++i) CHECK_EQ(got[i], static_cast<char>(i * 7));
   CHECK_EQ(wait_for(typist), 0);
+}
+
+TEST(pty_the_directory_lists_all) {
+  const Pty one = open_pty(), two = open_pty();
+  int found = 0;
+  DIR* directory = opendir("/dev/pts");
+  CHECK(directory != nullptr);
+  while (const dirent* entry = readdir(directory)) {
+    char path[300], name[64];
+    snprintf(path, sizeof path, "/dev/pts/%s", entry->d_name);
+    for (const int master : Ints{one.master, two.master})
+      found += ptsname_r(master, name, sizeof name) == 0 && strcmp(name, path) == 0;
+    found += strcmp(entry->d_name, "ptmx") == 0;
+  }
+  closedir(directory);
+  CHECK_EQ(found, 3);
 }
