@@ -140,7 +140,7 @@ void ForkReservation::link() {
   child.group = parent_.group;
   child.group->members.push_front(child);
   if (child.group->session->terminal && parent_.has(kControllingTerminal)) child.set(kControllingTerminal);   // C7
-  child.parent = &new_parent();
+  child.set_parent(new_parent());
   child.parent->children.push_back(child);
   intrusive_ptr_add_ref(&child);          // the tree's, dropped when it is reaped
   all_processes().push_front(child);

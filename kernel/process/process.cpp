@@ -76,6 +76,11 @@ void Process::release_shared_parts() {
   }
 }
 
+void Process::set_parent(Process& new_parent) {
+  parent = &new_parent;
+  parent_pid.store(new_parent.pid(), std::memory_order_relaxed);
+}
+
 void Process::give_back_slot() {
   Slot(std::move(slot_));
   UserCharge(std::move(charge_));

@@ -95,6 +95,8 @@ class Process final : public RefCounted<Process>,
   void clear(ProcessFlag flag) { flags.fetch_and(~static_cast<uint32_t>(flag)); }
 
   // --- Links (T) ---
+  void set_parent(Process& new_parent) REQUIRES(tree_lock);
+  std::atomic<PidNumber> parent_pid{0};        // readable without the lock: getppid(2)
   Ref<Process> parent;                         // who waits for it: real parent, init, subreaper or tracer
   PidNumber original_parent = 0;               // K4, while traced
   ProcessList<SiblingTag> children;            // alive

@@ -48,7 +48,7 @@ bool notify_parent(Process& child) REQUIRES(tree_lock) {
 }
 
 void adopt(Process& child, Process& reaper) REQUIRES(tree_lock) {
-  child.parent = &reaper;
+  child.set_parent(reaper);
   if (child.parent_death_signal != 0) {
     SignalInfo info = kernel_signal(child.parent_death_signal);
     send_signal(child, info);
@@ -103,7 +103,7 @@ void become_zombie(Process& process) {
       Process& child = process.zombies.front();
       former_parent = child.parent;
       process.zombies.pop_front();
-      child.parent = &reaper;
+      child.set_parent(reaper);
       child.exit_signal = kSigChld;
       if (notify_parent(child)) reaped.take(child);
       else reaper.zombies.push_back(child);

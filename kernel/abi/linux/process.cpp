@@ -227,8 +227,7 @@ CallResult sys_getpid(const Call& call) { return static_cast<uint64_t>(call.proc
 CallResult sys_gettid(const Call& call) { return static_cast<uint64_t>(call.thread.shown_id()); }
 
 CallResult sys_getppid(const Call& call) {
-  sync::SpinGuard guard(process::tree_lock);
-  return static_cast<uint64_t>(call.process().parent->pid());
+  return static_cast<uint64_t>(call.process().parent_pid.load(std::memory_order_relaxed));
 }
 
 CallResult sys_set_tid_address(const Call& call) {
