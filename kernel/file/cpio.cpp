@@ -125,14 +125,16 @@ std::optional<CpioMember> CpioReader::next() {
       return std::nullopt;
     }
   }
-  const std::string_view name = rest.substr(kHeaderSize, name_size);
-  if (name.back() != '\0' || name.find('\0') != name_size - 1) {
+  // More than one 0 may end a name: whoever makes an archive can so align the data to pages.
+  const std::string_view field = rest.substr(kHeaderSize, name_size);
+  const std::string_view name = field.substr(0, field.find('\0'));
+  if (field.back() != '\0' || field.find_first_not_of('\0', name.size()) != std::string_view::npos) {
     fail("the initrd is broken: the cpio header at byte %zu has a name that does not end where it should", at_);
     return std::nullopt;
   }
 
   CpioMember member;
-  member.name = name.substr(0, name_size - 1);
+  member.name = name;
   member.offset = at_;
   member.inode = fields[kInode], member.mode = fields[kMode], member.uid = fields[kUid], member.gid = fields[kGid];
   member.links = fields[kLinks], member.modified = fields[kModified];

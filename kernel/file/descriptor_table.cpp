@@ -11,14 +11,15 @@ Result<Ref<DescriptorTable>> DescriptorTable::create() { return mem::make_ref<De
 
 Result<Ref<DescriptorTable>> DescriptorTable::fork() {
   Ref<DescriptorTable> copy = TRY(mem::make_ref<DescriptorTable>());
-  Tree tree;
-  {
-    sync::SpinGuard guard(lock_);
-    tree = tree_;
-  }
+  Tree tree = snapshot();
   sync::SpinGuard guard(copy->lock_);
   copy->tree_.swap(tree);
   return copy;
+}
+
+DescriptorTable::Tree DescriptorTable::snapshot() const {
+  sync::SpinGuard guard(lock_);
+  return tree_;
 }
 
 DescriptorTable::~DescriptorTable() { static_cast<void>(close_all()); }

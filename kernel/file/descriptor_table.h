@@ -40,8 +40,10 @@ class DescriptorTable : public RefCounted<DescriptorTable>,
   // The next used descriptor >= from, or -1: for /proc/PID/fd and the like.
   int next_used(int from) const;
 
- private:
   using Tree = DescriptorTree<Ref<File>>;
+  Tree snapshot() const;                                         // O(1); for the audit
+
+ private:
   // A file has been closed here: its record locks go with any of its descriptors.
   void release_record_locks(const Ref<File>& file);
   void release_record_locks(const Tree& closed);

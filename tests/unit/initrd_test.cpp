@@ -103,6 +103,16 @@ TEST(Cpio, ReadsArchivesOneAfterTheOtherWithZerosBetween) {
   EXPECT_EQ(outcome.names.back(), "more");
 }
 
+TEST(Cpio, LetsNamesBePaddedSoThatDataLiesOnPages) {
+  const size_t padding = 4096 - 110 - std::string_view("file").size();
+  const std::string archive = make_archive({{.name = "file" + std::string(padding - 1, '\0'), .data = "data"}});
+  CpioReader reader(std::as_bytes(std::span(archive)));
+  const auto file = reader.next();
+  ASSERT_TRUE(file) << reader.problem();
+  EXPECT_EQ(file->name, "file");
+  EXPECT_EQ(reinterpret_cast<const char*>(file->data.data()) - archive.data(), 4096);
+}
+
 TEST(Cpio, SaysWhereItIsTruncated) {
   const std::string archive = make_archive(kSome);
   for (size_t size = 1; size < archive.size(); size++) {
