@@ -5,6 +5,7 @@
 #include "base/late.h"
 #include "event/futex.h"
 #include "event/futex_pi.h"
+#include "event/kqueue.h"
 #include "event/robust_list.h"
 #include "event/signalfd.h"
 #include "process/life_events.h"
@@ -29,6 +30,7 @@ Late<Subscriber> subscriber;
 Result<> init() {
   init_futexes();
   init_pi_futexes();
+  TRY(init_life_notes());
   return process::subscribe(subscriber.construct());
 }
 

@@ -68,6 +68,7 @@ Result<> change_times(const Credentials& credentials, const Path& path, NewTime 
   if (accessed.kind != Kind::Omit) inode.accessed = accessed.kind == Kind::Now ? now : accessed.time;
   if (modified.kind != Kind::Omit) inode.modified = modified.kind == Kind::Now ? now : modified.time;
   inode.changed = now;
+  inode.tell_change(kInodeAttributes);
   return {};
 }
 

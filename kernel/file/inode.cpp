@@ -30,9 +30,13 @@ void Inode::touch_modified() {
   const Nanoseconds now = sched::wall_clock();
   modified.store(now, std::memory_order_relaxed);
   changed.store(now, std::memory_order_relaxed);
+  tell_change(kInodeWritten);
 }
 
-void Inode::touch_changed() { changed.store(sched::wall_clock(), std::memory_order_relaxed); }
+void Inode::touch_changed() {
+  changed.store(sched::wall_clock(), std::memory_order_relaxed);
+  tell_change(kInodeAttributes);
+}
 
 void Inode::stat(Stat& into) const {
   into.device = file_system.device;

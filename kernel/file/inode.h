@@ -17,6 +17,7 @@
 #include "base/units.h"
 #include "file/path.h"
 #include "identity/access.h"
+#include "sched/wait_queue.h"
 #include "sync/mutex.h"
 #include "sync/spinlock.h"
 
@@ -88,6 +89,12 @@ class Attachment : public RefCounted<Attachment> {
   virtual ~Attachment() = default;
 };
 
+// What wakes Inode::changes: the NOTE_ bits of kqueue(2)'s EVFILT_VNODE.
+enum InodeChange : uint32_t {
+  kInodeDeleted = 0x01, kInodeWritten = 0x02, kInodeExtended = 0x04, kInodeAttributes = 0x08, kInodeLinked = 0x10,
+  kInodeRenamed = 0x20,
+};
+
 class Inode : public RefCounted<Inode> {
  public:
   Inode(FileSystem& file_system, uint64_t number, uint32_t mode, identity::Uid uid, identity::Gid gid);
@@ -145,6 +152,12 @@ class Inode : public RefCounted<Inode> {
   // The pipe or socket behind a special file; the first one attached stays until the inode goes.
   Ref<Attachment> attachment() const;
   Ref<Attachment> attach(Ref<Attachment> candidate);
+
+  // For those who watch the file; costs one load when nobody does.
+  void tell_change(uint32_t what) {
+    if (changes.has_waiters()) [[unlikely]] changes.wake_all(what);
+  }
+  sched::WaitQueue changes{"inode changes"};
 
   mutable sync::Mutex lock{"inode"};
   std::atomic<FileLocks*> locks{nullptr};        // file/locks.h; made with the first lock

@@ -131,7 +131,9 @@ Result<> make_link(const LookupContext& context, const Path& target, const Path&
   if (inode.is_directory()) return Error(Errno::Perm);
   // What has lost its last name cannot come back; what never had one (O_TMPFILE) can get its first.
   if (inode.links == 0 && target.entry()->parent() != nullptr) return Error(Errno::NoEnt);
-  return directory.inode()->link(*directory.entry(), walk.last_name(), inode);
+  TRY(directory.inode()->link(*directory.entry(), walk.last_name(), inode));
+  inode.tell_change(kInodeLinked);
+  return {};
 }
 
 Result<> unlink(const LookupContext& context, const Path& start, std::string_view path) {
@@ -144,7 +146,9 @@ Result<> unlink(const LookupContext& context, const Path& start, std::string_vie
   victim = TRY(find_victim(context, walk));
   if (victim->inode().is_directory()) return Error(Errno::IsDir);
   if (is_mount_point(*victim)) return Error(Errno::Busy);
-  return directory.inode()->unlink(*directory.entry(), *victim);
+  TRY(directory.inode()->unlink(*directory.entry(), *victim));
+  victim->inode().tell_change(kInodeDeleted);
+  return {};
 }
 
 Result<> remove_directory(const LookupContext& context, const Path& start, std::string_view path) {
@@ -162,7 +166,9 @@ Result<> remove_directory(const LookupContext& context, const Path& start, std::
   victim = TRY(find_victim(context, walk));
   if (!victim->inode().is_directory()) return Error(Errno::NotDir);
   if (is_mount_point(*victim)) return Error(Errno::Busy);
-  return directory.inode()->unlink(*directory.entry(), *victim);
+  TRY(directory.inode()->unlink(*directory.entry(), *victim));
+  victim->inode().tell_change(kInodeDeleted);
+  return {};
 }
 
 Result<> rename(const LookupContext& context, const Path& old_start, std::string_view old_path, const Path& new_start,
@@ -212,8 +218,12 @@ Result<> rename(const LookupContext& context, const Path& old_start, std::string
       return Error(Errno::Acces);
   }
   if (is_mount_point(*moved) || (replaced != nullptr && is_mount_point(*replaced))) return Error(Errno::Busy);
-  return source.inode()->rename(*source.entry(), *moved, *target.entry(), to.last_name(), replaced.get(),
-                                mode == RenameMode::Exchange);
+  TRY(source.inode()->rename(*source.entry(), *moved, *target.entry(), to.last_name(), replaced.get(),
+                             mode == RenameMode::Exchange));
+  moved->inode().tell_change(kInodeRenamed);
+  if (replaced != nullptr)
+    replaced->inode().tell_change(mode == RenameMode::Exchange ? kInodeRenamed : kInodeDeleted);
+  return {};
 }
 
 }  // namespace tine::file

@@ -28,8 +28,10 @@ class OpenRegular final : public SeekableFile, public mem::FromCache<OpenRegular
     if (from.remaining() == 0) return 0;
     if (inode.seals & (TmpfsRegular::kSealWrite | TmpfsRegular::kSealFutureWrite)) return Error(Errno::Perm);
     if (*offset + from.remaining() > inode.size() && inode.seals & TmpfsRegular::kSealGrow) return Error(Errno::Perm);
+    const uint64_t size_before = inode.size();
     const Result<size_t> done = inode.object().write(from, *offset);
     if (done) inode.touch_modified();
+    if (inode.size() > size_before) inode.tell_change(kInodeExtended);
     return done;
   }
 
