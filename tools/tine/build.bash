@@ -43,13 +43,13 @@ build() {
   if [[ -n ${VERBOSE-} ]]; then
     ninja -C "$folder" -v "$@" >&2 || die "the build failed"
   else
-    ninja -C "$folder" "$@" 2>&1 | tee "$log" | build_progress "$preset" || build_failed "$log"
+    ninja -C "$folder" -j "$(nproc)" "$@" 2>&1 | tee "$log" | build_progress "$preset" || build_failed "$log"
   fi
   exec {build_lock}>&-
 }
 
 build_failed() {
-  grep -vE '^(\[[0-9]+/[0-9]+\]|ninja: Entering)' "$1" | head -n 80 >&2
+  grep -vE '^(\[[0-9]+/[0-9]+\]|ninja: Entering|-- )' "$1" | head -n 80 >&2
   die "the build failed (all of it: $1)"
 }
 
