@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // epoll: registering, waking, collecting.
 //
-// Nothing is lost between a wake-up and a wait: the waker puts the item on the ready list first and wakes then; a waiter
-// looks at the list after it has marked itself as sleeping. An item taken off the list is looked at after that, so a
-// wake-up that comes meanwhile puts it back.
+// Nothing is lost between a wake-up and a wait: the waker puts the item on the ready list first and wakes
+// then; a waiter looks at the list after it has marked itself as sleeping. An item taken off the list is
+// looked at after that, so a wake-up that comes meanwhile puts it back.
 #include "event/epoll.h"
 
 #include "event/epoll_nesting.h"
@@ -15,8 +15,8 @@ using namespace file;
 
 namespace {
 
-constexpr PollEvents kFlags = EpollInterest::kExclusive | EpollInterest::kWakeUp | EpollInterest::kOneShot |
-                              EpollInterest::kEdge;
+constexpr PollEvents kFlags =
+    EpollInterest::kExclusive | EpollInterest::kWakeUp | EpollInterest::kOneShot | EpollInterest::kEdge;
 constexpr PollEvents kAlways = kPollErr | kPollHup;
 
 }  // namespace
@@ -227,7 +227,8 @@ Result<unsigned> EpollSet::wait(uintptr_t into, unsigned most, Nanoseconds deadl
       if (deadline != 0) sched::maybe_yield();
     }
     if (deadline == 0) return 0;
-    const auto woken = sched::wait_until(waiting_, {.name = "epoll", .deadline = deadline}, [this] { return has_ready(); });
+    const auto woken =
+        sched::wait_until(waiting_, {.name = "epoll", .deadline = deadline}, [this] { return has_ready(); });
     if (!woken) {
       if (woken.error() == Errno::TimedOut) return 0;
       return Error(Errno::Intr);  // never restarted: epoll_wait(2)

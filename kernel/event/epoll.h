@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// epoll(7): a set of registered files and the list of those that may be ready. A file's wake-up puts its registration on
-// the ready list, so that waiting costs in proportion to what is ready, not to what is registered. Registrations hold no
-// reference to their file; its last release removes them (file/close_watch.h).
+// epoll(7): a set of registered files and the list of those that may be ready. A file's wake-up puts its
+// registration on the ready list, so that waiting costs in proportion to what is ready, not to what is
+// registered. Registrations hold no reference to their file; its last release removes them
+// (file/close_watch.h).
 //
-// The set is an object of its own under the epoll file, because a file that closes must find the set alive although the
-// epoll file may be closing at the same time.
+// The set is an object of its own under the epoll file, because a file that closes must find the set alive
+// although the epoll file may be closing at the same time.
 //
-// Locks, in order: EpollSet::mutex_ (of the outer set before the nested one) -> nesting mutex -> the watched files'
-// queue locks -> EpollSet::watchers_lock_ (inner before outer) -> ready_lock_, wait queues.
+// Locks, in order: EpollSet::mutex_ (of the outer set before the nested one) -> nesting mutex -> the watched
+// files' queue locks -> EpollSet::watchers_lock_ (inner before outer) -> ready_lock_, wait queues.
 #pragma once
 
 #include <boost/intrusive/list.hpp>
@@ -24,8 +25,8 @@ class EpollItem;
 // What EPOLL_CTL_ADD and EPOLL_CTL_MOD say about a registration.
 struct EpollInterest {
   static constexpr uint32_t kExclusive = 1u << 28, kWakeUp = 1u << 29, kOneShot = 1u << 30, kEdge = 1u << 31;
-  uint32_t events = 0;     // PollEvents and the flags above
-  uint64_t data = 0;       // given back with each event
+  uint32_t events = 0;  // PollEvents and the flags above
+  uint64_t data = 0;    // given back with each event
 };
 
 // struct epoll_event, which is packed on x86-64.
@@ -38,14 +39,16 @@ class EpollSet : public RefCounted<EpollSet>, public mem::FromCache<EpollSet> {
  public:
   ~EpollSet();
 
-  // Errors: Exist, NoMem, Loop (a set that contains itself, or nested too deep), Inval (EPOLLEXCLUSIVE on an epoll file).
+  // Errors: Exist, NoMem, Loop (a set that contains itself, or nested too deep), Inval (EPOLLEXCLUSIVE on an
+  // epoll file).
   Result<> add(Ref<file::File> file, int descriptor, EpollInterest interest);
-  Result<> modify(file::File& file, int descriptor, EpollInterest interest);   // NoEnt; Inval for exclusive ones
-  Result<> remove(file::File& file, int descriptor);                           // NoEnt
-  void remove_all();                                                           // the epoll file closes
+  Result<> modify(file::File& file, int descriptor,
+                  EpollInterest interest);            // NoEnt; Inval for exclusive ones
+  Result<> remove(file::File& file, int descriptor);  // NoEnt
+  void remove_all();                                  // the epoll file closes
 
-  // Stores up to `most` events at `into`, waiting until there is one or `deadline` passes (uptime; 0: do not wait).
-  // Errors: Intr when a signal came first; Fault.
+  // Stores up to `most` events at `into`, waiting until there is one or `deadline` passes (uptime; 0: do not
+  // wait). Errors: Intr when a signal came first; Fault.
   Result<unsigned> wait(uintptr_t into, unsigned most, Nanoseconds deadline);
 
   // Whether wait() would find something; `poller` then hears when that may have changed.
@@ -86,7 +89,8 @@ class EpollSet : public RefCounted<EpollSet>, public mem::FromCache<EpollSet> {
   bool announce_ready();
 
   sync::Mutex mutex_{"epoll"};
-  boost::intrusive::set<EpollItem, boost::intrusive::base_hook<TreeHook>, boost::intrusive::key_of_value<KeyOf>>
+  boost::intrusive::set<EpollItem, boost::intrusive::base_hook<TreeHook>,
+                        boost::intrusive::key_of_value<KeyOf>>
       items_ GUARDED_BY(mutex_);
 
   sync::Spinlock ready_lock_{"epoll ready"};
@@ -97,11 +101,11 @@ class EpollSet : public RefCounted<EpollSet>, public mem::FromCache<EpollSet> {
   sched::WaitQueue pollers_{"epoll pollers"};  // poll, select and the like on the epoll file
 
   // Nested sets. The lists change under the nesting mutex; watchers_ also under its spinlock, for wake-ups.
-  ItemList<NestedTag> nested_;                 // items of this set whose file is an epoll file
+  ItemList<NestedTag> nested_;  // items of this set whose file is an epoll file
   sync::Spinlock watchers_lock_{"epoll nesting"};
-  ItemList<WatcherTag> watchers_;              // items of other sets whose file is this one
-  uint64_t visit_ = 0;                         // the depth search that was here last ...
-  unsigned depth_ = 0;                         // ... and what it found
+  ItemList<WatcherTag> watchers_;  // items of other sets whose file is this one
+  uint64_t visit_ = 0;             // the depth search that was here last ...
+  unsigned depth_ = 0;             // ... and what it found
 };
 
 // One registration: a file in a set. One reference is the set's, one that of the file's list of watchers.
@@ -154,12 +158,12 @@ class EpollItem final : public file::CloseWatcher,
   file::PollEvents wanted() const;
 
   const Ref<EpollSet> set_;
-  file::File& file_;               // whole while the item is in its set and the set's mutex is held
+  file::File& file_;  // whole while the item is in its set and the set's mutex is held
   const int descriptor_;
-  EpollInterest interest_;         // written under mutex_ and ready_lock_; read under either
-  bool removed_ = false;           // mutex_
+  EpollInterest interest_;  // written under mutex_ and ready_lock_; read under either
+  bool removed_ = false;    // mutex_
   bool out_of_memory_ = false;
-  Ref<EpollSet> nested_;           // file_'s set, if that is an epoll file
+  Ref<EpollSet> nested_;  // file_'s set, if that is an epoll file
   Source sources_[2];
   Source* more_sources_ = nullptr;
 };

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The graph of nested epoll sets: links, cycles, depth. Each search visits a set once and remembers its result in the
-// set, so that its cost is the size of the graph, however many paths it has.
+// The graph of nested epoll sets: links, cycles, depth. Each search visits a set once and remembers its
+// result in the set, so that its cost is the size of the graph, however many paths it has.
 #include "event/epoll_nesting.h"
 
 #include <algorithm>

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// eventfd(2): a counter that one side adds to and the other waits for. Lock: its spinlock, before its wait queue's.
+// eventfd(2): a counter that one side adds to and the other waits for. Lock: its spinlock, before its wait
+// queue's.
 #pragma once
 
 #include "file/file.h"

@@ -17,14 +17,14 @@ namespace {
 
 struct Bucket;
 
-// A sleeping thread, on its own stack. Linked: waits. Not linked: was woken. All fields but `key` of a linked waiter are
-// constant; a move changes `key` and `bucket` under both buckets' locks.
+// A sleeping thread, on its own stack. Linked: waits. Not linked: was woken. All fields but `key` of a linked
+// waiter are constant; a move changes `key` and `bucket` under both buckets' locks.
 struct FutexWaiter : boost::intrusive::list_base_hook<> {
   FutexWaiter(const FutexKey& key, uint32_t bits) : key(key), bits(bits) {}
   FutexKey key;
   const uint32_t bits;
   sched::Thread& thread = sched::current();
-  uint64_t ticket = 0;                       // its place in the order of arrival
+  uint64_t ticket = 0;  // its place in the order of arrival
   std::atomic<Bucket*> bucket{nullptr};
   std::atomic<bool> woken{false};
 };
@@ -58,8 +58,8 @@ void enqueue(FutexWaiter& waiter) {
   bucket.waiters.push_back(waiter);
 }
 
-// Ends the wait, however it came about. Afterwards nobody refers to the waiter: a waker does all it does under the lock.
-// True: it had been woken.
+// Ends the wait, however it came about. Afterwards nobody refers to the waiter: a waker does all it does
+// under the lock. True: it had been woken.
 bool finish(FutexWaiter& waiter) NO_THREAD_SAFETY_ANALYSIS {
   Bucket& bucket = lock_bucket_of(waiter);
   const bool woken = !waiter.is_linked();
@@ -126,7 +126,8 @@ size_t FutexKey::hash() const {
   return x >> 40;
 }
 
-Result<> futex_wait(const FutexKey& key, uintptr_t address, uint32_t expected, uint32_t bits, Nanoseconds deadline) {
+Result<> futex_wait(const FutexKey& key, uintptr_t address, uint32_t expected, uint32_t bits,
+                    Nanoseconds deadline) {
   if (bits == 0) return Error(Errno::Inval);
   FutexWaiter waiter(key, bits);
   enqueue(waiter);
@@ -163,9 +164,10 @@ unsigned futex_wake(const FutexKey& key, unsigned most, uint32_t bits) {
   return woken;
 }
 
-Result<unsigned> futex_requeue(const FutexKey& from, uintptr_t address, const FutexKey& to, FutexRequeue request) {
-  // The comparison cannot be made under the locks. Only waiters that were queued before it are touched, so the outcome
-  // is one that was possible at the moment of the comparison.
+Result<unsigned> futex_requeue(const FutexKey& from, uintptr_t address, const FutexKey& to,
+                               FutexRequeue request) {
+  // The comparison cannot be made under the locks. Only waiters that were queued before it are touched, so
+  // the outcome is one that was possible at the moment of the comparison.
   const uint64_t newest = last_ticket.load();
   if (request.expected != nullptr && TRY(load_word(address)) != *request.expected) return Error(Errno::Again);
 
@@ -201,24 +203,37 @@ constexpr unsigned kOperandIsShift = 8;
 
 Result<uint32_t> apply(unsigned op, uint32_t value, uint32_t operand) {
   switch (op) {
-    case 0: return operand;             // FUTEX_OP_SET
-    case 1: return value + operand;     // ADD
-    case 2: return value | operand;     // OR
-    case 3: return value & ~operand;    // ANDN
-    case 4: return value ^ operand;     // XOR
-    default: return Error(Errno::NoSys);
+    case 0:
+      return operand;  // FUTEX_OP_SET
+    case 1:
+      return value + operand;  // ADD
+    case 2:
+      return value | operand;  // OR
+    case 3:
+      return value & ~operand;  // ANDN
+    case 4:
+      return value ^ operand;  // XOR
+    default:
+      return Error(Errno::NoSys);
   }
 }
 
 Result<bool> compare(unsigned comparison, int32_t value, int32_t comparand) {
   switch (comparison) {
-    case 0: return value == comparand;
-    case 1: return value != comparand;
-    case 2: return value < comparand;
-    case 3: return value <= comparand;
-    case 4: return value > comparand;
-    case 5: return value >= comparand;
-    default: return Error(Errno::NoSys);
+    case 0:
+      return value == comparand;
+    case 1:
+      return value != comparand;
+    case 2:
+      return value < comparand;
+    case 3:
+      return value <= comparand;
+    case 4:
+      return value > comparand;
+    case 5:
+      return value >= comparand;
+    default:
+      return Error(Errno::NoSys);
   }
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Futexes with an owner. Programs take and leave an uncontended one by themselves, by exchanging 0 and their thread id;
-// they come here when that fails, which kFutexWaiters makes sure of while somebody waits.
+// Futexes with an owner. Programs take and leave an uncontended one by themselves, by exchanging 0 and their
+// thread id; they come here when that fails, which kFutexWaiters makes sure of while somebody waits.
 #include "event/futex_pi.h"
 
 #include <array>
@@ -22,7 +22,7 @@ enum class Outcome : uint8_t { Waiting, Owner, Retry };
 struct PiWaiter : boost::intrusive::list_base_hook<> {
   PiWaiter(const FutexKey& key, uint32_t owner) : key(key), owner(owner) {}
   const FutexKey& key;
-  uint32_t owner;                            // whom it waits for
+  uint32_t owner;  // whom it waits for
   process::Thread& thread = process::current();
   std::atomic<Outcome> outcome{Outcome::Waiting};
 };
@@ -47,7 +47,7 @@ struct PiBucket {
 
 constexpr size_t kBuckets = 64;
 Late<std::array<PiBucket, kBuckets>> buckets;
-std::atomic<unsigned> waiter_count{0};       // spares the end of every thread a walk over the buckets
+std::atomic<unsigned> waiter_count{0};  // spares the end of every thread a walk over the buckets
 
 PiBucket& bucket_of(const FutexKey& key) { return (*buckets)[key.hash() % kBuckets]; }
 uint32_t own_id() { return static_cast<uint32_t>(process::current().shown_id()); }
@@ -58,10 +58,10 @@ struct TakeResult {
   uint32_t owner;
 };
 
-// Takes the word for the caller if it has no owner (or, with `dead`, if that is its owner). `announce`: sets kFutexWaiters
-// when there is another owner, so that this one comes here to unlock.
-Result<TakeResult> take_word(PiBucket& bucket, const FutexKey& key, uintptr_t address, uint32_t dead, bool announce)
-    REQUIRES(bucket.mutex) {
+// Takes the word for the caller if it has no owner (or, with `dead`, if that is its owner). `announce`: sets
+// kFutexWaiters when there is another owner, so that this one comes here to unlock.
+Result<TakeResult> take_word(PiBucket& bucket, const FutexKey& key, uintptr_t address, uint32_t dead,
+                             bool announce) REQUIRES(bucket.mutex) {
   const uint32_t self = own_id();
   uint32_t word = TRY(load_word(address));
   while (true) {
@@ -178,7 +178,8 @@ void futex_owner_died_pi(const FutexKey& key) {
 }
 
 void release_pi_waiters(process::Thread& thread) {
-  if (waiter_count.load() == 0) [[likely]] return;
+  if (waiter_count.load() == 0) [[likely]]
+    return;
   const uint32_t id = static_cast<uint32_t>(thread.shown_id());
   for (PiBucket& bucket : *buckets) {
     sync::MutexGuard guard(bucket.mutex);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// poll: looks at each file once, leaving a waiter on every queue that the files show, sleeps until one is woken, and
-// looks again. Rule: a waiter's file is referenced until the waiter is off the queue, since another thread may close the
-// descriptor meanwhile.
+// poll: looks at each file once, leaving a waiter on every queue that the files show, sleeps until one is
+// woken, and looks again. Rule: a waiter's file is referenced until the waiter is off the queue, since
+// another thread may close the descriptor meanwhile.
 #include "event/poll.h"
 
 #include <boost/intrusive/slist.hpp>
@@ -65,7 +65,8 @@ class PollTable final : public file::Poller {
       queue_->remove(*this);
       file_.reset();
     }
-    // Never counts as "one woken": a poller does not consume what it hears of, so the next waiter must hear it too.
+    // Never counts as "one woken": a poller does not consume what it hears of, so the next waiter must hear
+    // it too.
     bool on_wake(uint32_t events) override {
       if (events & wanted_) {
         table_->woken_.store(true, std::memory_order_seq_cst);

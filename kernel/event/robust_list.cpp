@@ -18,9 +18,9 @@ constexpr uintptr_t kPiBit = 1;  // in a list pointer: the futex has an owner kn
 
 // struct robust_list_head
 struct Head {
-  uintptr_t first;          // the list ends where it points back to the head
-  int64_t futex_offset;     // from an entry to its futex
-  uintptr_t pending;        // entry that is being linked or unlinked right now; 0: none
+  uintptr_t first;       // the list ends where it points back to the head
+  int64_t futex_offset;  // from an entry to its futex
+  uintptr_t pending;     // entry that is being linked or unlinked right now; 0: none
 };
 
 // A futex word of a dead thread. Not the thread's: left alone. Errors: Fault, Inval.

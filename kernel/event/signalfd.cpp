@@ -97,13 +97,16 @@ void SignalFile::set_mask(SignalSet mask) {
 }
 
 void tell_signal_files(int signal) {
-  if (file_count.load() == 0) [[likely]] return;
+  if (file_count.load() == 0) [[likely]]
+    return;
   sync::SpinGuard guard(list_lock);
   for (SignalFile& file : list())
     if (file.mask().has(signal)) file.arrived_.wake_all(kPollIn | kPollRdNorm);
 }
 
-bool SignalFile::has_pending() const { return !(process::pending_signals(process::current()) & mask()).empty(); }
+bool SignalFile::has_pending() const {
+  return !(process::pending_signals(process::current()) & mask()).empty();
+}
 
 Result<size_t> SignalFile::read(IoBuffer& into, uint64_t*) {
   if (into.remaining() < sizeof(Record)) return Error(Errno::Inval);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// signalfd(2): reading the pending signals of whoever reads. A signal does not know its readers, so every send tells
-// all signal files (through the life events) and those with the signal in their mask wake their waiters. There are few,
-// and when there are none a send pays one load. Lock: signalfd list spinlock, after Process::lock, before wait queues.
+// signalfd(2): reading the pending signals of whoever reads. A signal does not know its readers, so every
+// send tells all signal files (through the life events) and those with the signal in their mask wake their
+// waiters. There are few, and when there are none a send pays one load. Lock: signalfd list spinlock, after
+// Process::lock, before wait queues.
 #pragma once
 
 #include <boost/intrusive/list.hpp>
@@ -19,7 +20,7 @@ class SignalFile final : public file::File,
   SignalFile(process::SignalSet mask, uint32_t flags);
   ~SignalFile() override;
 
-  void set_mask(process::SignalSet mask);   // SIGKILL and SIGSTOP are left out
+  void set_mask(process::SignalSet mask);  // SIGKILL and SIGSTOP are left out
 
   // Whole struct signalfd_siginfo records, as many as fit and are pending, at least one.
   Result<size_t> read(file::IoBuffer& into, uint64_t* offset) override;

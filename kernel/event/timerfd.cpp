@@ -19,8 +19,8 @@ TimerFile::Setting TimerFile::remaining(Nanoseconds now) const {
   return {.interval = interval_, .value = interval_ - (now - next_) % interval_};
 }
 
-// The alarm is armed under the lock, so that two settings at once leave the timer and the fields agreeing. It must not be
-// cancelled there: cancel() waits for the callback.
+// The alarm is armed under the lock, so that two settings at once leave the timer and the fields agreeing. It
+// must not be cancelled there: cancel() waits for the callback.
 TimerFile::Setting TimerFile::set_next(Nanoseconds next, Nanoseconds interval) {
   sync::SpinGuard guard(lock_);
   const Setting before = remaining(machine::now());

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// timerfd_create(2): a timer that is read. How often it has expired is worked out when somebody looks; the kernel timer
-// only wakes those who wait, once until the next read. Lock: its spinlock, before its wait queue's and the timer queue's.
+// timerfd_create(2): a timer that is read. How often it has expired is worked out when somebody looks; the
+// kernel timer only wakes those who wait, once until the next read. Lock: its spinlock, before its wait
+// queue's and the timer queue's.
 #pragma once
 
 #include "file/file.h"
@@ -15,8 +16,8 @@ class TimerFile final : public file::File, public mem::FromCache<TimerFile> {
   enum class Clock : uint8_t { Uptime, Wall };
 
   struct Setting {
-    Nanoseconds interval = 0;   // 0: once
-    Nanoseconds value = 0;      // how long until the next expiry; 0: disarmed
+    Nanoseconds interval = 0;  // 0: once
+    Nanoseconds value = 0;     // how long until the next expiry; 0: disarmed
   };
 
   TimerFile(Clock clock, uint32_t flags) : File(flags, file::Path()), clock(clock), timer_(*this) {}
@@ -54,7 +55,7 @@ class TimerFile final : public file::File, public mem::FromCache<TimerFile> {
   }
 
   mutable sync::Spinlock lock_{"timerfd"};
-  Nanoseconds next_ GUARDED_BY(lock_) = 0;       // uptime of the first expiry not yet read; 0: disarmed
+  Nanoseconds next_ GUARDED_BY(lock_) = 0;  // uptime of the first expiry not yet read; 0: disarmed
   Nanoseconds interval_ GUARDED_BY(lock_) = 0;
   sched::WaitQueue expired_{"timerfd"};
   Alarm timer_;

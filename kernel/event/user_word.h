@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Atomic access to 32-bit words of user memory, for futexes and robust lists. The word must be 4-byte aligned.
+// Atomic access to 32-bit words of user memory, for futexes and robust lists. The word must be 4-byte
+// aligned.
 #pragma once
 
 #include "base/result.h"

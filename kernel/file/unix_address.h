@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Names of AF_UNIX sockets: a path (the name is attached to the inode of the socket file), an abstract name (a table), or
-// none. A name points to the socket bound to it without a reference; the socket takes itself off when it closes.
-// Source: unix(7). Lock: the name's spinlock, and the table's; neither inside the other, both before nothing.
+// Names of AF_UNIX sockets: a path (the name is attached to the inode of the socket file), an abstract name
+// (a table), or none. A name points to the socket bound to it without a reference; the socket takes itself
+// off when it closes. Source: unix(7). Lock: the name's spinlock, and the table's; neither inside the other,
+// both before nothing.
 #pragma once
 
 #include <boost/intrusive/set.hpp>
@@ -25,7 +26,9 @@ class UnixAddress final : public Attachment,
                           public boost::intrusive::set_base_hook<> {
  public:
   // `name`: sun_path as given, without what follows a path's terminating 0. An abstract name starts with 0.
-  explicit UnixAddress(std::string_view name) : size_(name.size()) { memcpy(name_, name.data(), name.size()); }
+  explicit UnixAddress(std::string_view name) : size_(name.size()) {
+    memcpy(name_, name.data(), name.size());
+  }
 
   bool is_abstract() const { return size_ != 0 && name_[0] == 0; }
   std::string_view name() const { return {name_, size_}; }
@@ -42,7 +45,7 @@ class UnixAddress final : public Attachment,
 };
 
 // The abstract names. The table holds no references: an address leaves it before its socket lets go of it.
-Result<> publish_abstract(UnixAddress& address);     // AddrInUse
+Result<> publish_abstract(UnixAddress& address);  // AddrInUse
 void withdraw_abstract(UnixAddress& address);
 Ref<UnixEndpoint> find_abstract(std::string_view name);
 // An address with a name of its own that nobody uses (autobind); published.

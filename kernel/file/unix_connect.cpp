@@ -7,9 +7,7 @@
 
 namespace tine::file {
 
-UnixEndpoint::~UnixEndpoint() {
-  ASSERT(queue_.empty() && backlog_.empty());
-}
+UnixEndpoint::~UnixEndpoint() { ASSERT(queue_.empty() && backlog_.empty()); }
 
 void UnixEndpoint::pair(UnixEndpoint& a, UnixEndpoint& b) {
   const auto join = [](UnixEndpoint& from, UnixEndpoint& to, UnixCredentials credentials) {
@@ -94,7 +92,8 @@ Result<> UnixEndpoint::connect(UnixEndpoint& target, UnixCredentials credentials
       UnixCredentials listener_credentials;
       {
         sync::SpinGuard guard(target.lock_);
-        if (target.state_ != State::Listening || (target.shut_ & kShutReceive)) return Error(Errno::ConnRefused);
+        if (target.state_ != State::Listening || (target.shut_ & kShutReceive))
+          return Error(Errno::ConnRefused);
         if (target.backlog_.size() > target.backlog_limit_) continue;
         server->lock_.lock_nested();  // listener before backlog; nobody else knows it yet
         server->state_ = State::Connected;

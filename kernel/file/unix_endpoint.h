@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// UnixEndpoint: an AF_UNIX socket under its open file: name, connection, receive queue. It is apart from the file because
-// a connection exists before accept(2) makes a file for it, and because the other end may still hold on to it after its
-// file has closed. Source: unix(7).
+// UnixEndpoint: an AF_UNIX socket under its open file: name, connection, receive queue. It is apart from the
+// file because a connection exists before accept(2) makes a file for it, and because the other end may still
+// hold on to it after its file has closed. Source: unix(7).
 //
-// A message is charged to its sender until it is received: that is the flow control (SO_SNDBUF), and also what bounds the
-// kernel memory that a program can fill.
+// A message is charged to its sender until it is received: that is the flow control (SO_SNDBUF), and also
+// what bounds the kernel memory that a program can fill.
 //
 // Locks, in order: reader_lock_ (sleeping; one reader at a time copies out of the queue) -> the mutex of
-// unix_in_flight.h, for queues' messages with files in them -> lock_. No two endpoints' lock_ at once, except a
-// listener's before those of its backlog and of who connects to it.
+// unix_in_flight.h, for queues' messages with files in them -> lock_. No two endpoints' lock_ at once, except
+// a listener's before those of its backlog and of who connects to it.
 #pragma once
 
 #include <boost/intrusive/list.hpp>
@@ -19,38 +19,45 @@
 
 namespace tine::file {
 
-enum class UnixType : uint8_t { Stream = 1, Datagram = 2, SeqPacket = 5 };   // SOCK_*
+enum class UnixType : uint8_t { Stream = 1, Datagram = 2, SeqPacket = 5 };  // SOCK_*
 
-enum UnixMessageFlag : uint32_t {   // MSG_*
-  kMsgOob = 1, kMsgPeek = 2, kMsgCtrunc = 8, kMsgTrunc = 0x20, kMsgDontWait = 0x40, kMsgEor = 0x80, kMsgWaitAll = 0x100,
-  kMsgNoSignal = 0x4000, kMsgCmsgCloexec = 0x40000000,
+enum UnixMessageFlag : uint32_t {  // MSG_*
+  kMsgOob = 1,
+  kMsgPeek = 2,
+  kMsgCtrunc = 8,
+  kMsgTrunc = 0x20,
+  kMsgDontWait = 0x40,
+  kMsgEor = 0x80,
+  kMsgWaitAll = 0x100,
+  kMsgNoSignal = 0x4000,
+  kMsgCmsgCloexec = 0x40000000,
 };
 
 struct UnixSend {
   IoBuffer& data;
   UnixCredentials credentials;
   PassedFilesPtr files = {};
-  Ref<UnixEndpoint> to = {};        // datagrams: null for the connected peer
+  Ref<UnixEndpoint> to = {};  // datagrams: null for the connected peer
   bool wait = true;
 };
 
 struct UnixReceive {
   // In.
   IoBuffer& data;
-  uint32_t flags = 0;               // kMsgPeek, kMsgWaitAll, kMsgTrunc
+  uint32_t flags = 0;  // kMsgPeek, kMsgWaitAll, kMsgTrunc
   bool wait = true;
   // Out.
-  size_t size = 0;                  // bytes put; with kMsgTrunc the datagram's full size
-  bool got_message = false;         // false: the end of the stream
+  size_t size = 0;           // bytes put; with kMsgTrunc the datagram's full size
+  bool got_message = false;  // false: the end of the stream
   bool truncated = false;
   UnixCredentials credentials = {};
   PassedFilesPtr files = {};
-  Ref<UnixAddress> from = {};       // null: the sender has no name
+  Ref<UnixAddress> from = {};  // null: the sender has no name
 };
 
 class UnixEndpoint : public RefCounted<UnixEndpoint>,
                      public mem::FromCache<UnixEndpoint>,
-                     public boost::intrusive::list_base_hook<> {   // in a listener's backlog
+                     public boost::intrusive::list_base_hook<> {  // in a listener's backlog
  public:
   UnixEndpoint(UnixType type, UnixCredentials credentials) : type(type), credentials_(credentials) {}
   ~UnixEndpoint();
@@ -62,37 +69,38 @@ class UnixEndpoint : public RefCounted<UnixEndpoint>,
   // --- Connections (unix_connect.cpp) ---
   // Makes `a` and `b` each other's peer. Nobody else knows them yet.
   static void pair(UnixEndpoint& a, UnixEndpoint& b);
-  Result<> bind(Ref<UnixAddress> address);               // Inval when it has a name
+  Result<> bind(Ref<UnixAddress> address);  // Inval when it has a name
   bool is_bound() const;
   Result<> listen(unsigned backlog, UnixCredentials credentials);
-  // A connection waits for a place in the backlog, a datagram socket just remembers. Errors: Again, RestartSys,
-  // ConnRefused, Prototype, IsConn, Inval, Perm, NoMem.
+  // A connection waits for a place in the backlog, a datagram socket just remembers. Errors: Again,
+  // RestartSys, ConnRefused, Prototype, IsConn, Inval, Perm, NoMem.
   Result<> connect(UnixEndpoint& target, UnixCredentials credentials, bool wait);
-  void disconnect();                                     // datagrams: AF_UNSPEC
+  void disconnect();  // datagrams: AF_UNSPEC
   Result<Ref<UnixEndpoint>> accept(bool wait);
   Result<> shut_down(bool receiving, bool sending);
   // The file closes. The endpoint then refuses everything; the peer hears of it.
   void close();
 
   // --- Transfer (unix_transfer.cpp) ---
-  // Errors: Pipe, NotConn, ConnRefused, MsgSize, Again, RestartSys, Fault, NoMem, and an error set by the peer's end.
+  // Errors: Pipe, NotConn, ConnRefused, MsgSize, Again, RestartSys, Fault, NoMem, and an error set by the
+  // peer's end.
   Result<size_t> send(UnixSend& request);
   Result<> receive(UnixReceive& request);
-  size_t readable_bytes() const;                         // FIONREAD
-  size_t unread_bytes() const { return sent_.load(); }   // SIOCOUTQ
+  size_t readable_bytes() const;                        // FIONREAD
+  size_t unread_bytes() const { return sent_.load(); }  // SIOCOUTQ
   PollEvents poll(Poller* poller);
 
   // --- Names and options ---
   Ref<UnixAddress> address() const;
-  Result<Ref<UnixAddress>> peer_address() const;         // NotConn; null: unnamed
+  Result<Ref<UnixAddress>> peer_address() const;  // NotConn; null: unnamed
   UnixCredentials peer_credentials() const;
   UnixCredentials own_credentials() const;
   bool is_listening() const;
-  Errno take_error();                                    // SO_ERROR; Errno{0}: none
-  std::atomic<bool> pass_credentials{false};             // SO_PASSCRED
-  std::atomic<uint64_t> inert_options{0};                // set but without a meaning here: SO_REUSEADDR and the like
-  std::atomic<size_t> send_limit{212992};                // SO_SNDBUF
-  std::atomic<size_t> receive_limit{212992};             // SO_RCVBUF: only remembered
+  Errno take_error();                         // SO_ERROR; Errno{0}: none
+  std::atomic<bool> pass_credentials{false};  // SO_PASSCRED
+  std::atomic<uint64_t> inert_options{0};     // set but without a meaning here: SO_REUSEADDR and the like
+  std::atomic<size_t> send_limit{212992};     // SO_SNDBUF
+  std::atomic<size_t> receive_limit{212992};  // SO_RCVBUF: only remembered
   std::atomic<Nanoseconds> send_timeout{kForever}, receive_timeout{kForever};
 
  private:
@@ -124,26 +132,26 @@ class UnixEndpoint : public RefCounted<UnixEndpoint>,
   mutable sync::Spinlock lock_{"unix socket"};
   State state_ GUARDED_BY(lock_) = State::Unconnected;
   bool connecting_ GUARDED_BY(lock_) = false;
-  bool never_accepted_ GUARDED_BY(lock_) = false;        // a connection in a listener's backlog
+  bool never_accepted_ GUARDED_BY(lock_) = false;  // a connection in a listener's backlog
   uint8_t shut_ GUARDED_BY(lock_) = 0;
   Errno error_ GUARDED_BY(lock_) = Errno{0};
   Ref<UnixAddress> address_ GUARDED_BY(lock_);
-  Ref<UnixEndpoint> peer_ GUARDED_BY(lock_);             // also when that one has closed
-  UnixCredentials credentials_ GUARDED_BY(lock_);        // what a peer sees: at creation, connect or listen
+  Ref<UnixEndpoint> peer_ GUARDED_BY(lock_);       // also when that one has closed
+  UnixCredentials credentials_ GUARDED_BY(lock_);  // what a peer sees: at creation, connect or listen
   UnixCredentials peer_credentials_ GUARDED_BY(lock_);
   UnixMessages queue_ GUARDED_BY(lock_);
-  boost::intrusive::list<UnixEndpoint> backlog_ GUARDED_BY(lock_);   // holds references
+  boost::intrusive::list<UnixEndpoint> backlog_ GUARDED_BY(lock_);  // holds references
   unsigned backlog_limit_ GUARDED_BY(lock_) = 0;
-  std::atomic<size_t> sent_{0};                          // charge of what peers have not received yet
+  std::atomic<size_t> sent_{0};  // charge of what peers have not received yet
   sync::Mutex reader_lock_{"unix reader"};
   sched::WaitQueue changed_{"unix socket queue"};
 
  public:
   // For unix_in_flight.cpp, under its mutex.
   struct InFlight {
-    File* file = nullptr;            // the open file, while there is one
-    unsigned count = 0;              // references that messages hold to it
-    unsigned unexplained = 0;        // during a collection: those not seen in a suspect's queue
+    File* file = nullptr;      // the open file, while there is one
+    unsigned count = 0;        // references that messages hold to it
+    unsigned unexplained = 0;  // during a collection: those not seen in a suspect's queue
     bool suspect = false;
     UnixEndpoint* previous = nullptr;
     UnixEndpoint* next = nullptr;

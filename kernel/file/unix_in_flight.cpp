@@ -42,7 +42,8 @@ void UnixInFlight::leave(PassedFiles& files) {
   });
 }
 
-// Messages with files that can be received through `endpoint`: its own, and those sent to connections not yet accepted.
+// Messages with files that can be received through `endpoint`: its own, and those sent to connections not yet
+// accepted.
 template <class Function>
 void UnixInFlight::for_each_message(UnixEndpoint& endpoint, Function&& function) {
   sync::SpinGuard guard(endpoint.lock_);

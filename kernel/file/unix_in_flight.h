@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Sockets in flight: AF_UNIX sockets that are in messages (SCM_RIGHTS). Two sockets that hold each other in their queues
-// would never be closed, so that such cycles are looked for and broken: a socket is garbage if all references to its
-// file are in messages, and every one of these messages is in the queue of a garbage socket.
+// Sockets in flight: AF_UNIX sockets that are in messages (SCM_RIGHTS). Two sockets that hold each other in
+// their queues would never be closed, so that such cycles are looked for and broken: a socket is garbage if
+// all references to its file are in messages, and every one of these messages is in the queue of a garbage
+// socket.
 //
-// Lock: the mutex; whoever puts a message with files into a queue, or takes one out, or copies its files, holds it, so that
-// a collection sees the graph stand still. A file in a message cannot gain other references meanwhile.
-// Source of the method: mark and sweep over the in-flight graph, as in Linux's net/unix/garbage.c (described there).
+// Lock: the mutex; whoever puts a message with files into a queue, or takes one out, or copies its files,
+// holds it, so that a collection sees the graph stand still. A file in a message cannot gain other references
+// meanwhile. Source of the method: mark and sweep over the in-flight graph, as in Linux's net/unix/garbage.c
+// (described there).
 #pragma once
 
 #include "file/unix_endpoint.h"
@@ -30,7 +32,7 @@ class UnixInFlight {
   static void forget_reachable(UnixEndpoint& root) REQUIRES(mutex);
   template <class Function>
   static void for_each_message(UnixEndpoint& endpoint, Function&& function);
-  static UnixEndpoint* first GUARDED_BY(mutex);      // all with in_flight.count != 0
+  static UnixEndpoint* first GUARDED_BY(mutex);  // all with in_flight.count != 0
   static std::atomic<unsigned> total;
 };
 

@@ -18,7 +18,7 @@ namespace {
 sync::Spinlock graveyard_lock{"unix graveyard"};
 Late<UnixMessages> graveyard GUARDED_BY(graveyard_lock);
 bool graveyard_made GUARDED_BY(graveyard_lock) = false;
-bool digging GUARDED_BY(graveyard_lock) = false;   // somebody works the list off
+bool digging GUARDED_BY(graveyard_lock) = false;  // somebody works the list off
 
 UnixMessage* next_to_delete() {
   sync::SpinGuard guard(graveyard_lock);

@@ -36,9 +36,9 @@ struct UnixMessage : boost::intrusive::list_base_hook<>, mem::FromCache<UnixMess
   ~UnixMessage();
 
   mem::Buffer<std::byte> data;
-  size_t start = 0;                  // a stream reader may take a part
+  size_t start = 0;  // a stream reader may take a part
   Ref<UnixEndpoint> sender;
-  Ref<UnixAddress> from;             // datagrams: the sender's name then
+  Ref<UnixAddress> from;  // datagrams: the sender's name then
   UnixCredentials credentials;
   PassedFilesPtr files;
 
@@ -48,8 +48,9 @@ struct UnixMessage : boost::intrusive::list_base_hook<>, mem::FromCache<UnixMess
 
 using UnixMessages = boost::intrusive::list<UnixMessage, boost::intrusive::constant_time_size<false>>;
 
-// Deletes messages. Dropping the last reference to a passed socket closes it and so drops the messages in its queue, with
-// sockets in them in turn: the recursion is made a list, which one thread at a time works off. No lock held.
+// Deletes messages. Dropping the last reference to a passed socket closes it and so drops the messages in its
+// queue, with sockets in them in turn: the recursion is made a list, which one thread at a time works off. No
+// lock held.
 void dispose(UnixMessages& messages);
 
 }  // namespace tine::file

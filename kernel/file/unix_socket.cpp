@@ -10,7 +10,7 @@ namespace tine::file {
 namespace {
 
 constexpr uint32_t kFionread = 0x541b, kSiocoutq = 0x5411;
-std::atomic<uint64_t> last_inode{0};   // sockets live in a numbering of their own, as in Linux's sockfs
+std::atomic<uint64_t> last_inode{0};  // sockets live in a numbering of their own, as in Linux's sockfs
 
 }  // namespace
 
@@ -51,8 +51,11 @@ Result<uint64_t> UnixSocket::control(uint32_t command, uint64_t argument) {
       if (endpoint_->is_listening()) return Error(Errno::Inval);
       value = endpoint_->readable_bytes();
       break;
-    case kSiocoutq: value = endpoint_->unread_bytes(); break;
-    default: return Error(Errno::NotTty);
+    case kSiocoutq:
+      value = endpoint_->unread_bytes();
+      break;
+    default:
+      return Error(Errno::NotTty);
   }
   TRY(vm::UserPtr<int32_t>(argument).store(static_cast<int32_t>(value)));
   return 0;

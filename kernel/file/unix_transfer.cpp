@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // AF_UNIX sockets: sending, receiving, readiness.
 //
-// Data is copied between user memory and a message outside all spinlocks. A message that is being read stays in the queue
-// meanwhile: the reader lock keeps other readers off it, and the queue's other users only add.
+// Data is copied between user memory and a message outside all spinlocks. A message that is being read stays
+// in the queue meanwhile: the reader lock keeps other readers off it, and the queue's other users only add.
 #include <algorithm>
 #include <utility>
 
@@ -12,7 +12,7 @@
 namespace tine::file {
 namespace {
 
-constexpr size_t kStreamPiece = 16 * 1024;   // a stream's bytes travel in messages of at most this size
+constexpr size_t kStreamPiece = 16 * 1024;  // a stream's bytes travel in messages of at most this size
 
 Nanoseconds deadline_of(Nanoseconds timeout) {
   const Nanoseconds now = machine::now();
@@ -44,7 +44,8 @@ Result<> UnixEndpoint::wait_for_room(size_t charge, bool wait) {
   if (ready()) return {};
   if (!wait) return Error(Errno::Again);
   const Nanoseconds timeout = send_timeout.load();
-  const auto result = sched::wait_until(changed_, {.name = "unix send", .deadline = deadline_of(timeout)}, ready);
+  const auto result =
+      sched::wait_until(changed_, {.name = "unix send", .deadline = deadline_of(timeout)}, ready);
   if (!result) return wait_error(result.error(), timeout);
   return {};
 }
@@ -178,7 +179,8 @@ Result<bool> UnixEndpoint::wait_for_message(UnixReceive& request) {
   if (!look()) {
     if (!request.wait) return Error(Errno::Again);
     const Nanoseconds timeout = receive_timeout.load();
-    const auto result = sched::wait_until(changed_, {.name = "unix receive", .deadline = deadline_of(timeout)}, look);
+    const auto result =
+        sched::wait_until(changed_, {.name = "unix receive", .deadline = deadline_of(timeout)}, look);
     if (!result) return wait_error(result.error(), timeout);
   }
   if (found == Found::Failure) return Error(error);

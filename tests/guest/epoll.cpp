@@ -18,7 +18,9 @@ struct Epoll {
     epoll_event event = {.events = events, .data = {.u64 = data}};
     return epoll_ctl(set, operation, file, &event);
   }
-  void add(int file, uint32_t events, uint64_t data = 0) const { CHECK_OK(control(EPOLL_CTL_ADD, file, events, data)); }
+  void add(int file, uint32_t events, uint64_t data = 0) const {
+    CHECK_OK(control(EPOLL_CTL_ADD, file, events, data));
+  }
   int wait(int milliseconds = 0) { return epoll_wait(set, events, 8, milliseconds); }
   int set;
   epoll_event events[8] = {};
@@ -300,12 +302,13 @@ TEST(files_and_sets_that_close_at_once) {
     epoll_event event = {.events = EPOLLIN, .data = {}};
     CHECK_OK(epoll_ctl(set, EPOLL_CTL_ADD, file, &event));
     pthread_t other;
-    CHECK_EQ(pthread_create(&other, nullptr,
-                            [](void*) -> void* {
-                              close(file);
-                              return nullptr;
-                            },
-                            nullptr),
+    CHECK_EQ(pthread_create(
+                 &other, nullptr,
+                 [](void*) -> void* {
+                   close(file);
+                   return nullptr;
+                 },
+                 nullptr),
              0);
     close(set);
     CHECK_EQ(pthread_join(other, nullptr), 0);

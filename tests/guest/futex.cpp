@@ -10,8 +10,8 @@
 
 namespace {
 
-long futex(uint32_t* word, int operation, uint32_t value, const void* timeout = nullptr, uint32_t* second = nullptr,
-           uint32_t value3 = 0) {
+long futex(uint32_t* word, int operation, uint32_t value, const void* timeout = nullptr,
+           uint32_t* second = nullptr, uint32_t value3 = 0) {
   return syscall(SYS_futex, word, operation, value, timeout, second, value3);
 }
 const void* as_timeout(uintptr_t count) { return reinterpret_cast<const void*>(count); }
@@ -31,12 +31,13 @@ bool sleeps(pid_t pid, pid_t tid) {
 struct Worker {
   template <class Body>
   explicit Worker(Body& body) {
-    const int error = pthread_create(&thread, nullptr,
-                                     [](void* argument) -> void* {
-                                       (*static_cast<Body*>(argument))();
-                                       return nullptr;
-                                     },
-                                     &body);
+    const int error = pthread_create(
+        &thread, nullptr,
+        [](void* argument) -> void* {
+          (*static_cast<Body*>(argument))();
+          return nullptr;
+        },
+        &body);
     CHECK_EQ(error, 0);
   }
   void join() { CHECK_EQ(pthread_join(thread, nullptr), 0); }
@@ -85,7 +86,8 @@ TEST(absolute_timeouts_on_both_clocks) {
   timespec deadline = after_ms(CLOCK_MONOTONIC, 20);
   CHECK_ERRNO(futex(&word, FUTEX_WAIT_BITSET_PRIVATE, 0, &deadline, nullptr, ~0u), ETIMEDOUT);
   deadline = after_ms(CLOCK_REALTIME, 20);
-  CHECK_ERRNO(futex(&word, FUTEX_WAIT_BITSET_PRIVATE | FUTEX_CLOCK_REALTIME, 0, &deadline, nullptr, ~0u), ETIMEDOUT);
+  CHECK_ERRNO(futex(&word, FUTEX_WAIT_BITSET_PRIVATE | FUTEX_CLOCK_REALTIME, 0, &deadline, nullptr, ~0u),
+              ETIMEDOUT);
   CHECK(now_ns() - start >= 39'000'000);
 }
 
@@ -106,8 +108,14 @@ TEST(wake_reaches_as_many_as_asked) {
 
 TEST(wake_bitset_reaches_only_matching_waiters) {
   static uint32_t word, first, second;
-  auto wait_first = [] { CHECK_OK(futex(&word, FUTEX_WAIT_BITSET_PRIVATE, 0, nullptr, nullptr, 1)); store(first, 1); };
-  auto wait_second = [] { CHECK_OK(futex(&word, FUTEX_WAIT_BITSET_PRIVATE, 0, nullptr, nullptr, 2)); store(second, 1); };
+  auto wait_first = [] {
+    CHECK_OK(futex(&word, FUTEX_WAIT_BITSET_PRIVATE, 0, nullptr, nullptr, 1));
+    store(first, 1);
+  };
+  auto wait_second = [] {
+    CHECK_OK(futex(&word, FUTEX_WAIT_BITSET_PRIVATE, 0, nullptr, nullptr, 2));
+    store(second, 1);
+  };
   Worker a(wait_first), b(wait_second);
   CHECK(eventually([] { return futex(&word, FUTEX_WAKE_BITSET_PRIVATE, 9, nullptr, nullptr, 2) == 1; }));
   b.join();
@@ -121,7 +129,8 @@ TEST(requeue_moves_waiters_that_a_wake_of_the_target_reaches) {
   auto wait = [] { CHECK_OK(futex(&from, FUTEX_WAIT_PRIVATE, 0)); };
   Worker workers[3] = {Worker(wait), Worker(wait), Worker(wait)};
   unsigned moved = 0;
-  CHECK(eventually([&] { return (moved += futex(&from, FUTEX_CMP_REQUEUE_PRIVATE, 0, as_timeout(9), &to, 0)) == 3; }));
+  CHECK(eventually(
+      [&] { return (moved += futex(&from, FUTEX_CMP_REQUEUE_PRIVATE, 0, as_timeout(9), &to, 0)) == 3; }));
   CHECK_EQ(futex(&from, FUTEX_WAKE_PRIVATE, 9), 0);
   CHECK_EQ(futex(&to, FUTEX_WAKE_PRIVATE, 9), 3);
   for (Worker& worker : workers) worker.join();
@@ -135,12 +144,17 @@ TEST(cmp_requeue_compares_first) {
 
 TEST(wake_op_changes_and_compares_the_second_word) {
   uint32_t first = 0, second = 5;
-  CHECK_EQ(futex(&first, FUTEX_WAKE_OP_PRIVATE, 1, as_timeout(1), &second, FUTEX_OP(FUTEX_OP_ADD, 3, FUTEX_OP_CMP_EQ, 5)), 0);
+  CHECK_EQ(futex(&first, FUTEX_WAKE_OP_PRIVATE, 1, as_timeout(1), &second,
+                 FUTEX_OP(FUTEX_OP_ADD, 3, FUTEX_OP_CMP_EQ, 5)),
+           0);
   CHECK_EQ(second, 8u);
-  CHECK_EQ(futex(&first, FUTEX_WAKE_OP_PRIVATE, 1, as_timeout(1), &second, FUTEX_OP(FUTEX_OP_ANDN, 8, FUTEX_OP_CMP_GT, 0)), 0);
+  CHECK_EQ(futex(&first, FUTEX_WAKE_OP_PRIVATE, 1, as_timeout(1), &second,
+                 FUTEX_OP(FUTEX_OP_ANDN, 8, FUTEX_OP_CMP_GT, 0)),
+           0);
   CHECK_EQ(second, 0u);
   CHECK_EQ(futex(&first, FUTEX_WAKE_OP_PRIVATE, 1, as_timeout(1), &second,
-                 FUTEX_OP(FUTEX_OP_SET | FUTEX_OP_OPARG_SHIFT, 4, FUTEX_OP_CMP_EQ, 0)), 0);
+                 FUTEX_OP(FUTEX_OP_SET | FUTEX_OP_OPARG_SHIFT, 4, FUTEX_OP_CMP_EQ, 0)),
+           0);
   CHECK_EQ(second, 16u);
 }
 
@@ -216,7 +230,7 @@ TEST(pi_lock_is_taken_and_handed_over) {
 }
 
 TEST(pi_lock_of_nobody_is_ESRCH_and_of_another_times_out) {
-  uint32_t word = 0x3ffffff;   // beyond every thread id
+  uint32_t word = 0x3ffffff;  // beyond every thread id
   CHECK_ERRNO(futex(&word, FUTEX_LOCK_PI_PRIVATE, 0), ESRCH);
   word = static_cast<uint32_t>(getppid());
   const timespec deadline = after_ms(CLOCK_REALTIME, 20);
@@ -262,10 +276,18 @@ TEST(hostile_robust_lists_do_no_harm) {
                loop[0].next = &loop[1];
                loop[1].next = &loop[0];
                switch (kind) {
-                 case 0: head = {&loop[0], 0, nullptr}; break;                                    // endless
-                 case 1: head = {reinterpret_cast<Entry*>(8), 0, nullptr}; break;                 // unmapped
-                 case 2: head = {&loop[0], 1, nullptr}; break;                                    // misaligned
-                 case 3: head = {&loop[0], INT64_MAX, reinterpret_cast<Entry*>(~0ul)}; break;     // kernel addresses
+                 case 0:
+                   head = {&loop[0], 0, nullptr};
+                   break;  // endless
+                 case 1:
+                   head = {reinterpret_cast<Entry*>(8), 0, nullptr};
+                   break;  // unmapped
+                 case 2:
+                   head = {&loop[0], 1, nullptr};
+                   break;  // misaligned
+                 case 3:
+                   head = {&loop[0], INT64_MAX, reinterpret_cast<Entry*>(~0ul)};
+                   break;  // kernel addresses
                }
                CHECK_OK(syscall(SYS_set_robust_list, &head, sizeof head));
              }),
@@ -312,8 +334,10 @@ TEST(condition_variables_and_barriers_work) {
   for (int i = 0; i < kTokens; i++) {
     pthread_mutex_lock(&mutex);
     tokens++;
-    if (i % 3 == 0) pthread_cond_broadcast(&condition);
-    else pthread_cond_signal(&condition);
+    if (i % 3 == 0)
+      pthread_cond_broadcast(&condition);
+    else
+      pthread_cond_signal(&condition);
     pthread_mutex_unlock(&mutex);
   }
   for (Worker& worker : workers) worker.join();

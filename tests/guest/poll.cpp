@@ -164,7 +164,8 @@ TEST(select_counts_members_of_all_sets) {
   char byte;
   CHECK_EQ(read(pipe.out, &byte, 1), 1);
   timeval timeout = {0, 10'000};
-  CHECK_EQ(syscall(SYS_select, above, &readable, nullptr, nullptr, &timeout), 0);  // musl's own hides what is left
+  CHECK_EQ(syscall(SYS_select, above, &readable, nullptr, nullptr, &timeout),
+           0);  // musl's own hides what is left
   CHECK(!FD_ISSET(pipe.out, &readable));
   CHECK_EQ(timeout.tv_usec, 0);
 }
@@ -210,12 +211,13 @@ TEST(pollers_and_writers_at_once) {
   CHECK_OK(pipe(ends));
   constexpr int kBytes = 5000;
   pthread_t writer;
-  CHECK_EQ(pthread_create(&writer, nullptr,
-                          [](void*) -> void* {
-                            for (int i = 0; i < kBytes; i++) CHECK_EQ(write(ends[1], "x", 1), 1);
-                            return nullptr;
-                          },
-                          nullptr),
+  CHECK_EQ(pthread_create(
+               &writer, nullptr,
+               [](void*) -> void* {
+                 for (int i = 0; i < kBytes; i++) CHECK_EQ(write(ends[1], "x", 1), 1);
+                 return nullptr;
+               },
+               nullptr),
            0);
   for (int left = kBytes; left > 0;) {
     pollfd request = {ends[0], POLLIN, 0};

@@ -8,8 +8,9 @@
 
 namespace {
 long set_policy(int pid, int policy, int priority) {
-  const sched_param parameter = {.sched_priority = priority, .__reserved1 = 0, .__reserved2 = {}, .__reserved3 = 0};
-  return syscall(SYS_sched_setscheduler, pid, policy, &parameter);   // musl's own says ENOSYS
+  const sched_param parameter = {
+      .sched_priority = priority, .__reserved1 = 0, .__reserved2 = {}, .__reserved3 = 0};
+  return syscall(SYS_sched_setscheduler, pid, policy, &parameter);  // musl's own says ENOSYS
 }
 }  // namespace
 

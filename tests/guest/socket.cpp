@@ -123,7 +123,8 @@ TEST(megabytes_pass_through_a_stream) {
     static uint32_t block[kSize / 4];
     for (uint32_t i = 0; i < kSize / 4; i++) block[i] = i * 2654435761u;
     for (size_t done = 0; done < kSize;)
-      done += static_cast<size_t>(CHECK_OK(write(pair.a, reinterpret_cast<char*>(block) + done, kSize - done)));
+      done +=
+          static_cast<size_t>(CHECK_OK(write(pair.a, reinterpret_cast<char*>(block) + done, kSize - done)));
   });
   static uint32_t copy[kSize / 4];
   for (size_t done = 0; done < kSize;)

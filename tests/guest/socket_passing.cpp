@@ -59,8 +59,9 @@ Received receive(int socket, size_t size = 1, unsigned room = 300, int flags = 0
   message.msg_iov = &vector;
   message.msg_iovlen = 1;
   message.msg_control = control;
-  message.msg_controllen =
-      static_cast<socklen_t>(room == 300 ? sizeof control : room == 0 ? 0 : CMSG_LEN(room * sizeof(int)));
+  message.msg_controllen = static_cast<socklen_t>(room == 300 ? sizeof control
+                                                  : room == 0 ? 0
+                                                              : CMSG_LEN(room * sizeof(int)));
   result.size = CHECK_OK(recvmsg(socket, &message, flags));
   result.flags = message.msg_flags;
   for (cmsghdr* header = CMSG_FIRSTHDR(&message); header; header = CMSG_NXTHDR(&message, header)) {
@@ -224,15 +225,16 @@ TEST(claimed_credentials_are_checked) {
            0);
 }
 
-// Sockets that hold each other in their queues, and chains of sockets in sockets, go when nobody can reach them.
+// Sockets that hold each other in their queues, and chains of sockets in sockets, go when nobody can reach
+// them.
 TEST(cycles_and_chains_of_sockets_are_cleaned_up) {
   int ends[2];
   CHECK_OK(pipe(ends));
   for (int round = 0; round < 20; round++) {
     const Pair first, second;
     const int into_second[2] = {first.a, ends[1]};
-    CHECK_EQ(send_files(second.a, into_second, 2), 1);   // first.a lies in second.b's queue ...
-    CHECK_EQ(send_files(first.b, &second.b, 1), 1);      // ... and second.b in first.a's: a cycle
+    CHECK_EQ(send_files(second.a, into_second, 2), 1);  // first.a lies in second.b's queue ...
+    CHECK_EQ(send_files(first.b, &second.b, 1), 1);     // ... and second.b in first.a's: a cycle
     first.close_both();
     second.close_both();
   }

@@ -39,7 +39,8 @@ CallResult create_epoll(const Call& call, uint32_t flags) {
 Result<> check_exclusive(const EpollInterest& interest) {
   constexpr uint32_t kAllowed = file::kPollIn | file::kPollOut | file::kPollErr | file::kPollHup |
                                 EpollInterest::kWakeUp | EpollInterest::kEdge | EpollInterest::kExclusive;
-  if ((interest.events & EpollInterest::kExclusive) && (interest.events & ~kAllowed)) return Error(Errno::Inval);
+  if ((interest.events & EpollInterest::kExclusive) && (interest.events & ~kAllowed))
+    return Error(Errno::Inval);
   return {};
 }
 
@@ -95,15 +96,22 @@ CallResult sys_epoll_ctl(const Call& call) {
       TRY(check_exclusive(interest));
       result = epoll->set().add(target, descriptor, interest);
       break;
-    case kModify: result = epoll->set().modify(*target, descriptor, interest); break;
-    case kDelete: result = epoll->set().remove(*target, descriptor); break;
-    default: return Error(Errno::Inval);
+    case kModify:
+      result = epoll->set().modify(*target, descriptor, interest);
+      break;
+    case kDelete:
+      result = epoll->set().remove(*target, descriptor);
+      break;
+    default:
+      return Error(Errno::Inval);
   }
   TRY(result);
   return 0;
 }
 
-CallResult sys_epoll_wait(const Call& call) { return epoll_wait(call, deadline_in_milliseconds(call.as_int(3))); }
+CallResult sys_epoll_wait(const Call& call) {
+  return epoll_wait(call, deadline_in_milliseconds(call.as_int(3)));
+}
 
 CallResult sys_epoll_pwait(const Call& call) {
   return with_signal_mask(call.thread, call.pointer<const uint64_t>(4), call.args[5],
@@ -126,7 +134,8 @@ CallResult create_eventfd(const Call& call, uint32_t flags) {
   constexpr uint32_t kSemaphore = 1;
   if (flags & ~(kSemaphore | kCloseOnExec | kNonBlock)) return Error(Errno::Inval);
   const auto reading = flags & kSemaphore ? EventFile::Reading::TakesOne : EventFile::Reading::TakesAll;
-  auto file = TRY(mem::make_ref<EventFile>(call.as_unsigned(0), reading, file::kReadWrite | (flags & kNonBlock)));
+  auto file =
+      TRY(mem::make_ref<EventFile>(call.as_unsigned(0), reading, file::kReadWrite | (flags & kNonBlock)));
   return install_file(call, std::move(file), flags & kCloseOnExec);
 }
 
@@ -146,9 +155,15 @@ struct ITimerSpec {
 
 Result<TimerFile::Clock> timer_clock(int id) {
   switch (id) {
-    case 0: case 8: return TimerFile::Clock::Wall;              // REALTIME, REALTIME_ALARM
-    case 1: case 7: case 9: return TimerFile::Clock::Uptime;    // MONOTONIC, BOOTTIME, BOOTTIME_ALARM
-    default: return Error(Errno::Inval);
+    case 0:
+    case 8:
+      return TimerFile::Clock::Wall;  // REALTIME, REALTIME_ALARM
+    case 1:
+    case 7:
+    case 9:
+      return TimerFile::Clock::Uptime;  // MONOTONIC, BOOTTIME, BOOTTIME_ALARM
+    default:
+      return Error(Errno::Inval);
   }
 }
 

@@ -16,12 +16,14 @@ using event::FutexKey;
 
 namespace {
 
-constexpr unsigned kWait = 0, kWake = 1, kRequeue = 3, kCmpRequeue = 4, kWakeOp = 5, kLockPi = 6, kUnlockPi = 7,
-                   kTryLockPi = 8, kWaitBitset = 9, kWakeBitset = 10, kLockPi2 = 13;
+constexpr unsigned kWait = 0, kWake = 1, kRequeue = 3, kCmpRequeue = 4, kWakeOp = 5, kLockPi = 6,
+                   kUnlockPi = 7, kTryLockPi = 8, kWaitBitset = 9, kWakeBitset = 10, kLockPi2 = 13;
 constexpr unsigned kPrivateFlag = 128, kClockRealtime = 256;
 
 // A wake count is an int; Linux wakes one for 0 and less.
-unsigned wake_count(uint64_t argument) { return static_cast<unsigned>(std::max(static_cast<int>(argument), 1)); }
+unsigned wake_count(uint64_t argument) {
+  return static_cast<unsigned>(std::max(static_cast<int>(argument), 1));
+}
 
 // How the timeout argument of an operation is to be read.
 enum class Timeout : uint8_t { Relative, Absolute, AbsoluteWall };
@@ -31,9 +33,12 @@ Result<Nanoseconds> read_deadline(const Call& call, Timeout kind) {
   if (!pointer) return kForever;
   const Nanoseconds time = TRY(to_nanoseconds(TRY(pointer.load())));
   switch (kind) {
-    case Timeout::Relative: return time == 0 ? machine::now() : deadline_after(time);
-    case Timeout::AbsoluteWall: return wall_to_uptime(time);
-    case Timeout::Absolute: break;
+    case Timeout::Relative:
+      return time == 0 ? machine::now() : deadline_after(time);
+    case Timeout::AbsoluteWall:
+      return wall_to_uptime(time);
+    case Timeout::Absolute:
+      break;
   }
   return time;
 }
@@ -63,8 +68,9 @@ CallResult wait(process::Thread& thread, const Wait& wait) {
   const auto result = event::futex_wait(key, wait.address, wait.expected, wait.bits, wait.deadline);
   if (result) return 0;
   if (result.error() != Errno::RestartSys || wait.deadline == kForever) return Error(result.error());
-  thread.restart = {.function = wait_again,
-                    .data = {wait.address, wait.expected, wait.bits, static_cast<uint64_t>(wait.scope), wait.deadline}};
+  thread.restart = {
+      .function = wait_again,
+      .data = {wait.address, wait.expected, wait.bits, static_cast<uint64_t>(wait.scope), wait.deadline}};
   return Error(Errno::RestartBlock);
 }
 
@@ -73,9 +79,9 @@ CallResult requeue(const Call& call, uintptr_t address, FutexKey::Scope scope, c
   if (wake < 0 || move < 0) return Error(Errno::Inval);
   const FutexKey from = TRY(FutexKey::of(address, scope));
   const FutexKey to = TRY(FutexKey::of(call.args[4], scope));
-  return TRY(event::futex_requeue(from, address, to,
-                                  {.wake = static_cast<unsigned>(wake), .move = static_cast<unsigned>(move),
-                                   .expected = expected}));
+  return TRY(event::futex_requeue(
+      from, address, to,
+      {.wake = static_cast<unsigned>(wake), .move = static_cast<unsigned>(move), .expected = expected}));
 }
 
 CallResult done(const Result<>& result) {
@@ -97,32 +103,39 @@ CallResult sys_futex(const Call& call) {
 
   switch (command) {
     case kWait:
-      return wait(call.thread, {address, value, event::kAnyBits, scope, TRY(read_deadline(call, Timeout::Relative))});
+      return wait(call.thread,
+                  {address, value, event::kAnyBits, scope, TRY(read_deadline(call, Timeout::Relative))});
     case kWaitBitset: {
       const auto kind = wall ? Timeout::AbsoluteWall : Timeout::Absolute;
       return wait(call.thread, {address, value, value3, scope, TRY(read_deadline(call, kind))});
     }
-    case kWake: return event::futex_wake(TRY(FutexKey::of(address, scope)), wake_count(call.args[2]));
+    case kWake:
+      return event::futex_wake(TRY(FutexKey::of(address, scope)), wake_count(call.args[2]));
     case kWakeBitset:
       if (value3 == 0) return Error(Errno::Inval);
       return event::futex_wake(TRY(FutexKey::of(address, scope)), wake_count(call.args[2]), value3);
-    case kRequeue: return requeue(call, address, scope, nullptr);
-    case kCmpRequeue: return requeue(call, address, scope, &value3);
+    case kRequeue:
+      return requeue(call, address, scope, nullptr);
+    case kCmpRequeue:
+      return requeue(call, address, scope, &value3);
     case kWakeOp: {
       const FutexKey first = TRY(FutexKey::of(address, scope));
       const FutexKey second = TRY(FutexKey::of(call.args[4], scope));
-      return TRY(event::futex_wake_op(first, wake_count(call.args[2]), second, call.args[4], wake_count(call.args[3]),
-                                      value3));
+      return TRY(event::futex_wake_op(first, wake_count(call.args[2]), second, call.args[4],
+                                      wake_count(call.args[3]), value3));
     }
-    case kLockPi:    // its timeout has always been on the wall clock
+    case kLockPi:  // its timeout has always been on the wall clock
     case kLockPi2: {
       const auto kind = wall || command == kLockPi ? Timeout::AbsoluteWall : Timeout::Absolute;
       const Nanoseconds deadline = TRY(read_deadline(call, kind));
       return done(event::futex_lock_pi(TRY(FutexKey::of(address, scope)), address, deadline));
     }
-    case kTryLockPi: return done(event::futex_try_lock_pi(TRY(FutexKey::of(address, scope)), address));
-    case kUnlockPi: return done(event::futex_unlock_pi(TRY(FutexKey::of(address, scope)), address));
-    default: return Error(Errno::NoSys);
+    case kTryLockPi:
+      return done(event::futex_try_lock_pi(TRY(FutexKey::of(address, scope)), address));
+    case kUnlockPi:
+      return done(event::futex_unlock_pi(TRY(FutexKey::of(address, scope)), address));
+    default:
+      return Error(Errno::NoSys);
   }
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// poll(2), ppoll(2), select(2), pselect(2). Select's bitmaps become a list of descriptors, so that both have one core.
+// poll(2), ppoll(2), select(2), pselect(2). Select's bitmaps become a list of descriptors, so that both have
+// one core.
 #include <bit>
 
 #include "abi/linux/descriptors.h"
@@ -17,7 +18,8 @@ namespace {
 
 // --- poll ---
 
-Result<uint64_t> poll_user(process::Process& process, uintptr_t address, uint64_t count, Nanoseconds deadline) {
+Result<uint64_t> poll_user(process::Process& process, uintptr_t address, uint64_t count,
+                           Nanoseconds deadline) {
   if (count > process.limit(process::Resource::Files)) return Error(Errno::Inval);
   auto requests = TRY(vm::UserSpan<PollFd>(address, count).copy_in_all());
   const unsigned ready = TRY(event::poll(*process.descriptors(), requests.span(), deadline));
@@ -25,7 +27,8 @@ Result<uint64_t> poll_user(process::Process& process, uintptr_t address, uint64_
   return ready;
 }
 
-CallResult poll_restartable(process::Thread& thread, uintptr_t address, uint64_t count, Nanoseconds deadline) {
+CallResult poll_restartable(process::Thread& thread, uintptr_t address, uint64_t count,
+                            Nanoseconds deadline) {
   const auto result = poll_user(thread.process(), address, count, deadline);
   if (result || result.error() != Errno::RestartNoHandler) return result;
   thread.restart = {.function = [](process::Thread& again) -> Result<uint64_t> {
@@ -41,8 +44,8 @@ CallResult poll_restartable(process::Thread& thread, uintptr_t address, uint64_t
 constexpr unsigned kSets = 3;  // readable, writable, exceptional
 constexpr unsigned kBitsPerWord = 64;
 struct SetMeaning {
-  PollEvents asks;      // poll events that belong to the set ...
-  PollEvents means;     // ... and those that make a descriptor a member of the answer
+  PollEvents asks;   // poll events that belong to the set ...
+  PollEvents means;  // ... and those that make a descriptor a member of the answer
 };
 constexpr SetMeaning kMeanings[kSets] = {
     {kPollIn | kPollRdNorm | kPollRdBand, kPollIn | kPollRdNorm | kPollRdBand | kPollHup | kPollErr},
@@ -58,7 +61,8 @@ Result<uint64_t> select_user(const Call& call, Nanoseconds deadline) {
   auto bits = TRY(mem::Buffer<uint64_t>::make_zeroed(size_t{words} * kSets));
   const auto set_words = [&](unsigned set) { return bits.span().subspan(size_t{set} * words, words); };
   for (unsigned set = 0; set < kSets; set++)
-    if (const auto user = call.pointer<uint64_t>(1 + set)) TRY(vm::UserSpan(user, words).copy_in(set_words(set)));
+    if (const auto user = call.pointer<uint64_t>(1 + set))
+      TRY(vm::UserSpan(user, words).copy_in(set_words(set)));
   if (limit % kBitsPerWord != 0)
     for (unsigned set = 0; set < kSets; set++)
       set_words(set).back() &= (uint64_t{1} << limit % kBitsPerWord) - 1;
@@ -95,12 +99,13 @@ Result<uint64_t> select_user(const Call& call, Nanoseconds deadline) {
     }
   }
   for (unsigned set = 0; set < kSets; set++)
-    if (const auto user = call.pointer<uint64_t>(1 + set)) TRY(vm::UserSpan(user, words).copy_out(set_words(set)));
+    if (const auto user = call.pointer<uint64_t>(1 + set))
+      TRY(vm::UserSpan(user, words).copy_out(set_words(set)));
   return members;
 }
 
-// Linux tells how much of the timeout is left; a restart after a stop then waits only for that. If it cannot be told,
-// the call must not be restarted.
+// Linux tells how much of the timeout is left; a restart after a stop then waits only for that. If it cannot
+// be told, the call must not be restarted.
 template <class Store>
 CallResult with_time_left(CallResult result, Nanoseconds deadline, Store&& store) {
   if (deadline == kForever) return result;
@@ -145,13 +150,14 @@ CallResult sys_select(const Call& call) {
     if (value.seconds < 0 || value.microseconds < 0) return Error(Errno::Inval);
     // More than a second's worth of microseconds is allowed here.
     const auto carry = value.microseconds / 1'000'000;
-    deadline = deadline_after(TRY(to_nanoseconds(
-        TimeSpec{std::min(value.seconds, INT64_MAX - carry) + carry, value.microseconds % 1'000'000 * 1000})));
+    deadline = deadline_after(TRY(to_nanoseconds(TimeSpec{std::min(value.seconds, INT64_MAX - carry) + carry,
+                                                          value.microseconds % 1'000'000 * 1000})));
   }
   const CallResult result = select_user(call, deadline);
   if (!timeout) return result;
   return with_time_left(result, deadline, [&](Nanoseconds left) {
-    return timeout.store({static_cast<int64_t>(left / kSecond), static_cast<int64_t>(left % kSecond / kMicrosecond)});
+    return timeout.store(
+        {static_cast<int64_t>(left / kSecond), static_cast<int64_t>(left % kSecond / kMicrosecond)});
   });
 }
 
@@ -164,9 +170,8 @@ CallResult sys_pselect6(const Call& call) {
   const Nanoseconds deadline = TRY(load_deadline(timeout));
   MaskArgument mask{};
   if (const auto pointer = call.pointer<const MaskArgument>(5)) mask = TRY(pointer.load());
-  const CallResult result =
-      with_signal_mask(call.thread, vm::UserPtr<const uint64_t>(mask.mask), mask.size,
-                       [&] { return select_user(call, deadline); });
+  const CallResult result = with_signal_mask(call.thread, vm::UserPtr<const uint64_t>(mask.mask), mask.size,
+                                             [&] { return select_user(call, deadline); });
   return store_time_left(result, timeout, deadline);
 }
 

@@ -33,7 +33,8 @@ bool is_member(const Process& process, const process::ProcessGroup& group) {
   return process.group.get() == &group;
 }
 
-// Calls function(Thread&, const Rights&) for all threads that (which, who) names. Srch when there are none; Inval.
+// Calls function(Thread&, const Rights&) for all threads that (which, who) names. Srch when there are none;
+// Inval.
 template <class Function>
 Result<> for_each_named(const Call& call, int which, int who, Function&& function) {
   bool found = false;
@@ -53,7 +54,7 @@ Result<> for_each_named(const Call& call, int which, int who, Function&& functio
   };
 
   switch (which) {
-    case kProcess: {   // on Linux a single thread
+    case kProcess: {  // on Linux a single thread
       const auto thread = TRY(thread_by_id(call, who));
       function(*thread, rights_over(call, thread->process()));
       return {};
@@ -74,7 +75,8 @@ Result<> for_each_named(const Call& call, int which, int who, Function&& functio
       visit_processes([&](Process& process) { return process.credentials()->ruid == uid; });
       break;
     }
-    default: return Error(Errno::Inval);
+    default:
+      return Error(Errno::Inval);
   }
   if (!found) return Error(Errno::Srch);
   return {};
@@ -111,7 +113,7 @@ CallResult sys_setpriority(const Call& call) {
 
 namespace {
 
-constexpr size_t kMaskBytes = sizeof(uint64_t);   // what the kernel has; programs may pass more or less
+constexpr size_t kMaskBytes = sizeof(uint64_t);  // what the kernel has; programs may pass more or less
 
 CpuSet running_cpus() {
   const unsigned count = machine::cpu_count();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// sched_setscheduler(2) and the calls around it. Deadline scheduling does not exist here: EINVAL, as for any policy that
-// is not known.
+// sched_setscheduler(2) and the calls around it. Deadline scheduling does not exist here: EINVAL, as for any
+// policy that is not known.
 #include "abi/linux/sched.h"
 
 #include <algorithm>
@@ -17,7 +17,7 @@ using sched::Priority;
 namespace {
 
 enum Policy : int { kOther = 0, kFifo = 1, kRoundRobin = 2, kBatch = 3, kIdle = 5, kDeadline = 6 };
-constexpr uint32_t kResetOnFork = 0x40000000;   // in a policy argument
+constexpr uint32_t kResetOnFork = 0x40000000;  // in a policy argument
 constexpr int kMostRealtime = 99;
 constexpr Nanoseconds kRoundRobinSlice = 100 * kMillisecond;
 
@@ -39,7 +39,8 @@ Result<> set_parameters(const Call& call, Thread& target, const Priority& wanted
   if (!call.process().credentials()->capable(identity::Capability::SysNice)) {
     const Priority now = target.priority;
     const uint64_t limit = target.process().limit(process::Resource::RealtimePriority);
-    const bool more_urgent = is_realtime(wanted.policy) && (!is_realtime(now.policy) || wanted.realtime > now.realtime);
+    const bool more_urgent =
+        is_realtime(wanted.policy) && (!is_realtime(now.policy) || wanted.realtime > now.realtime);
     if (more_urgent && wanted.realtime > limit) return Error(Errno::Perm);
     if (now.policy == kIdle && wanted.policy != kIdle && !may_set_nice(call, target, now.nice))
       return Error(Errno::Perm);
@@ -128,13 +129,16 @@ CallResult sys_sched_setattr(const Call& call) {
 CallResult sys_sched_getattr(const Call& call) {
   const auto pointer = call.pointer<Attributes>(1);
   if (!pointer || call.as_int(0) < 0 || call.args[3] != 0) return Error(Errno::Inval);
-  if (call.as_unsigned(2) < kAttributesSize || call.as_unsigned(2) > machine::kPageSize) return Error(Errno::Inval);
+  if (call.as_unsigned(2) < kAttributesSize || call.as_unsigned(2) > machine::kPageSize)
+    return Error(Errno::Inval);
   const Priority priority = TRY(thread_by_id(call, call.as_int(0)))->priority;
   Attributes attributes{};
   attributes.size = kAttributesSize;
   attributes.policy = priority.policy;
-  if (is_realtime(priority.policy)) attributes.priority = priority.realtime;
-  else attributes.nice = priority.nice;
+  if (is_realtime(priority.policy))
+    attributes.priority = priority.realtime;
+  else
+    attributes.nice = priority.nice;
   TRY(pointer.store(attributes));
   return 0;
 }

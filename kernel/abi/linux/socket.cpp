@@ -17,7 +17,7 @@ using file::UnixType;
 namespace {
 
 constexpr unsigned kTypeMask = 15;
-constexpr unsigned kMostBacklog = 4096;   // net.core.somaxconn
+constexpr unsigned kMostBacklog = 4096;  // net.core.somaxconn
 
 Result<Ref<UnixEndpoint>> make_endpoint(const Call& call, int family, unsigned type, int protocol) {
   if (family != file::kFamilyUnix) return Error(Errno::AfNoSupport);
@@ -25,11 +25,18 @@ Result<Ref<UnixEndpoint>> make_endpoint(const Call& call, int family, unsigned t
   if (protocol != 0 && protocol != file::kFamilyUnix) return Error(Errno::ProtoNoSupport);
   UnixType unix_type;
   switch (type & kTypeMask) {
-    case 1: unix_type = UnixType::Stream; break;
+    case 1:
+      unix_type = UnixType::Stream;
+      break;
     case 2:
-    case 3: unix_type = UnixType::Datagram; break;   // SOCK_RAW has always meant that here
-    case 5: unix_type = UnixType::SeqPacket; break;
-    default: return Error(Errno::SockTNoSupport);
+    case 3:
+      unix_type = UnixType::Datagram;
+      break;  // SOCK_RAW has always meant that here
+    case 5:
+      unix_type = UnixType::SeqPacket;
+      break;
+    default:
+      return Error(Errno::SockTNoSupport);
   }
   return mem::make_ref<UnixEndpoint>(unix_type, own_credentials(call));
 }
@@ -40,7 +47,7 @@ CallResult accept(const Call& call, unsigned flags) {
   auto endpoint = TRY(listener.endpoint().accept(!listener.file->non_blocking()));
   auto socket = TRY(UnixSocket::create(endpoint, flags));
   if (const auto address = call.pointer<std::byte>(1)) {
-    const auto peer = endpoint->peer_address();   // a peer that has left again had no name that mattered
+    const auto peer = endpoint->peer_address();  // a peer that has left again had no name that mattered
     TRY(store_address(peer ? peer->get() : nullptr, address, call.pointer<int32_t>(2)));
   }
   return install_file(call, std::move(socket), flags & kCloseOnExec);
@@ -56,8 +63,10 @@ CallResult sys_socket(const Call& call) {
 
 CallResult sys_socketpair(const Call& call) {
   const unsigned type = call.as_unsigned(1);
-  const auto first = TRY(UnixSocket::create(TRY(make_endpoint(call, call.as_int(0), type, call.as_int(2))), type));
-  const auto second = TRY(UnixSocket::create(TRY(make_endpoint(call, call.as_int(0), type, call.as_int(2))), type));
+  const auto first =
+      TRY(UnixSocket::create(TRY(make_endpoint(call, call.as_int(0), type, call.as_int(2))), type));
+  const auto second =
+      TRY(UnixSocket::create(TRY(make_endpoint(call, call.as_int(0), type, call.as_int(2))), type));
   UnixEndpoint::pair(first->endpoint(), second->endpoint());
 
   const auto table = call.process().descriptors();

@@ -18,7 +18,7 @@ constexpr size_t kFamilySize = sizeof(uint16_t);
 
 struct SockaddrUn {
   uint16_t family = file::kFamilyUnix;
-  char path[file::kUnixPathMax + 1];     // a path of full length still gets its terminating 0
+  char path[file::kUnixPathMax + 1];  // a path of full length still gets its terminating 0
 };
 
 // Fills `into`; returns the address's size in bytes.

@@ -13,10 +13,10 @@ using file::UnixCredentials;
 namespace {
 
 constexpr int kLevelSocket = 1, kRights = 1, kCredentials = 2;
-constexpr size_t kMostControl = 20480;   // net.core.optmem_max
+constexpr size_t kMostControl = 20480;  // net.core.optmem_max
 
 struct ControlHeader {
-  uint64_t length;   // with the header
+  uint64_t length;  // with the header
   int32_t level;
   int32_t type;
 };
@@ -64,13 +64,16 @@ Result<SentAlong> load_control(const Call& call, uintptr_t control, size_t size)
     at += round_up(header.length, kAlignment);
     if (header.level != kLevelSocket) continue;
     switch (header.type) {
-      case kRights: TRY(add_files(call, along, body)); break;
+      case kRights:
+        TRY(add_files(call, along, body));
+        break;
       case kCredentials:
         if (body.size() != sizeof along.credentials) return Error(Errno::Inval);
         memcpy(&along.credentials, body.data(), sizeof along.credentials);
         TRY(check_credentials(call, along.credentials));
         break;
-      default: return Error(Errno::Inval);
+      default:
+        return Error(Errno::Inval);
     }
   }
   return along;
@@ -115,8 +118,8 @@ StoredControl store_control(const Call& call, uintptr_t control, size_t room, fi
   if (!received.files) return writer.stored();
 
   PassedFiles& files = *received.files;
-  const auto fitting = static_cast<unsigned>(
-      std::min<size_t>(files.count, writer.body_room() / sizeof(int32_t)));
+  const auto fitting =
+      static_cast<unsigned>(std::min<size_t>(files.count, writer.body_room() / sizeof(int32_t)));
   int32_t numbers[PassedFiles::kMost];
   unsigned count = 0;
   const auto table = call.process().descriptors();

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Control messages (struct cmsghdr) of sendmsg(2) and recvmsg(2): descriptors and credentials. Source: cmsg(3), unix(7).
+// Control messages (struct cmsghdr) of sendmsg(2) and recvmsg(2): descriptors and credentials. Source:
+// cmsg(3), unix(7).
 #pragma once
 
 #include "abi/linux/socket_address.h"
 
 namespace tine::abi::linux_abi {
 
-// What a control buffer asks to be sent along. Errors: Inval, BadF, Perm (credentials that are not the caller's),
-// NoBufs (an oversized buffer), NoMem, Fault.
+// What a control buffer asks to be sent along. Errors: Inval, BadF, Perm (credentials that are not the
+// caller's), NoBufs (an oversized buffer), NoMem, Fault.
 struct SentAlong {
   file::UnixCredentials credentials;
   file::PassedFilesPtr files;

@@ -14,8 +14,8 @@ using file::IoVector;
 
 namespace {
 
-constexpr size_t kMostVectors = 1024;            // UIO_MAXIOV
-constexpr size_t kMostBytes = 0x7ffff000;        // MAX_RW_COUNT
+constexpr size_t kMostVectors = 1024;      // UIO_MAXIOV
+constexpr size_t kMostBytes = 0x7ffff000;  // MAX_RW_COUNT
 constexpr unsigned kMostMessages = 1024;
 constexpr uint32_t kMsgWaitForOne = 0x10000;
 
@@ -81,8 +81,8 @@ CallResult send(const Call& call, const SocketReference& socket, Outgoing outgoi
   return sent;
 }
 
-CallResult send_message(const Call& call, const SocketReference& socket, vm::UserPtr<const MessageHeader> pointer,
-                        uint32_t flags) {
+CallResult send_message(const Call& call, const SocketReference& socket,
+                        vm::UserPtr<const MessageHeader> pointer, uint32_t flags) {
   const MessageHeader header = TRY(pointer.load());
   const auto vectors = TRY(load_vectors(header));
   return send(call, socket,
@@ -97,11 +97,12 @@ CallResult send_message(const Call& call, const SocketReference& socket, vm::Use
 // --- Receiving ---
 
 file::UnixReceive receive_request(const SocketReference& socket, IoBuffer& data, uint32_t flags) {
-  return {.data = data, .flags = flags, .wait = !socket.file->non_blocking() && !(flags & file::kMsgDontWait)};
+  return {
+      .data = data, .flags = flags, .wait = !socket.file->non_blocking() && !(flags & file::kMsgDontWait)};
 }
 
-CallResult receive_message(const Call& call, const SocketReference& socket, vm::UserPtr<MessageHeader> pointer,
-                           uint32_t flags) {
+CallResult receive_message(const Call& call, const SocketReference& socket,
+                           vm::UserPtr<MessageHeader> pointer, uint32_t flags) {
   if (flags & file::kMsgOob) return Error(Errno::OpNotSupp);
   MessageHeader header = TRY(pointer.load());
   const auto vectors = TRY(load_vectors(header));
@@ -114,7 +115,8 @@ CallResult receive_message(const Call& call, const SocketReference& socket, vm::
       store_control(call, header.control, header.control_size, request,
                     request.got_message && socket.endpoint().pass_credentials.load(), close_on_exec);
   if (header.name != 0)
-    header.name_size = TRY(store_sender(request.from.get(), vm::UserPtr<std::byte>(header.name), header.name_size));
+    header.name_size =
+        TRY(store_sender(request.from.get(), vm::UserPtr<std::byte>(header.name), header.name_size));
   header.control_size = control.size;
   header.flags = (flags & file::kMsgCmsgCloexec) | (request.truncated ? file::kMsgTrunc : 0) |
                  (control.truncated ? file::kMsgCtrunc : 0);
@@ -191,8 +193,9 @@ CallResult sys_recvmmsg(const Call& call) {
     const auto entry = call.pointer<MultiHeader>(1) + done;
     const auto received = receive_message(call, socket, entry.as<MessageHeader>(), flags & ~kMsgWaitForOne);
     const Result<> stored =
-        received ? entry.at_offset<uint32_t>(offsetof(MultiHeader, size)).store(static_cast<uint32_t>(*received))
-                 : Error(received.error());
+        received
+            ? entry.at_offset<uint32_t>(offsetof(MultiHeader, size)).store(static_cast<uint32_t>(*received))
+            : Error(received.error());
     if (!stored) {
       if (done == 0) return Error(stored.error());
       break;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// setsockopt(2), getsockopt(2). Options that mean nothing for AF_UNIX are remembered, as on Linux. Source: socket(7).
+// setsockopt(2), getsockopt(2). Options that mean nothing for AF_UNIX are remembered, as on Linux. Source:
+// socket(7).
 #include <algorithm>
 #include <cstring>
 
@@ -15,16 +16,38 @@ namespace {
 
 constexpr int kLevelSocket = 1;
 enum Option : int {
-  kDebug = 1, kReuseAddress = 2, kType = 3, kError = 4, kDontRoute = 5, kBroadcast = 6, kSendBuffer = 7,
-  kReceiveBuffer = 8, kKeepAlive = 9, kOobInline = 10, kPriority = 12, kLinger = 13, kReusePort = 15, kPassCred = 16,
-  kPeerCred = 17, kReceiveLow = 18, kSendLow = 19, kReceiveTimeout = 20, kSendTimeout = 21, kAcceptConn = 30,
-  kSendBufferForce = 32, kReceiveBufferForce = 33, kProtocol = 38, kDomain = 39, kPeerGroups = 59,
+  kDebug = 1,
+  kReuseAddress = 2,
+  kType = 3,
+  kError = 4,
+  kDontRoute = 5,
+  kBroadcast = 6,
+  kSendBuffer = 7,
+  kReceiveBuffer = 8,
+  kKeepAlive = 9,
+  kOobInline = 10,
+  kPriority = 12,
+  kLinger = 13,
+  kReusePort = 15,
+  kPassCred = 16,
+  kPeerCred = 17,
+  kReceiveLow = 18,
+  kSendLow = 19,
+  kReceiveTimeout = 20,
+  kSendTimeout = 21,
+  kAcceptConn = 30,
+  kSendBufferForce = 32,
+  kReceiveBufferForce = 33,
+  kProtocol = 38,
+  kDomain = 39,
+  kPeerGroups = 59,
 };
 constexpr uint64_t kInert = 1u << kDebug | 1u << kReuseAddress | 1u << kDontRoute | 1u << kBroadcast |
                             1u << kKeepAlive | 1u << kOobInline | 1u << kReusePort;
 constexpr bool is_inert(int option) { return option >= 0 && option < 64 && (kInert >> option & 1); }
 
-constexpr size_t kLeastBuffer = 4608, kMostBuffer = 212992;   // net.core.wmem_max; the kernel doubles what is asked for
+constexpr size_t kLeastBuffer = 4608,
+                 kMostBuffer = 212992;  // net.core.wmem_max; the kernel doubles what is asked for
 
 struct LingerValue {
   int32_t on, seconds;
@@ -37,7 +60,8 @@ Result<int32_t> load_int(const Call& call) {
 
 Result<> set_buffer(const Call& call, std::atomic<size_t>& limit, bool force) {
   const auto asked = static_cast<size_t>(std::max(TRY(load_int(call)), 0));
-  if (force && !call.process().credentials()->capable(identity::Capability::NetAdmin)) return Error(Errno::Perm);
+  if (force && !call.process().credentials()->capable(identity::Capability::NetAdmin))
+    return Error(Errno::Perm);
   const size_t most = force ? 16 * kMostBuffer : kMostBuffer;
   limit = std::max(kLeastBuffer, 2 * std::min(asked, most));
   return {};
@@ -48,7 +72,7 @@ Result<> set_timeout(const Call& call, std::atomic<Nanoseconds>& timeout) {
   const TimeVal value = TRY(call.pointer<const TimeVal>(3).load());
   if (value.microseconds < 0 || value.microseconds >= 1'000'000) return Error(Errno::Dom);
   if (value.seconds < 0) {
-    timeout = 0;   // as Linux has it: never wait
+    timeout = 0;  // as Linux has it: never wait
     return {};
   }
   const Nanoseconds time = TRY(to_nanoseconds(TimeSpec{value.seconds, value.microseconds * 1000}));
@@ -59,19 +83,30 @@ Result<> set_timeout(const Call& call, std::atomic<Nanoseconds>& timeout) {
 Result<> set_option(const Call& call, UnixEndpoint& endpoint, int option) {
   if (is_inert(option)) {
     const uint64_t bit = uint64_t{1} << option;
-    if (TRY(load_int(call)) != 0) endpoint.inert_options.fetch_or(bit);
-    else endpoint.inert_options.fetch_and(~bit);
+    if (TRY(load_int(call)) != 0)
+      endpoint.inert_options.fetch_or(bit);
+    else
+      endpoint.inert_options.fetch_and(~bit);
     return {};
   }
   switch (option) {
-    case kPassCred: endpoint.pass_credentials = TRY(load_int(call)) != 0; return {};
-    case kSendBuffer: return set_buffer(call, endpoint.send_limit, false);
-    case kReceiveBuffer: return set_buffer(call, endpoint.receive_limit, false);
-    case kSendBufferForce: return set_buffer(call, endpoint.send_limit, true);
-    case kReceiveBufferForce: return set_buffer(call, endpoint.receive_limit, true);
-    case kSendTimeout: return set_timeout(call, endpoint.send_timeout);
-    case kReceiveTimeout: return set_timeout(call, endpoint.receive_timeout);
-    default: return Error(Errno::NoProtoOpt);
+    case kPassCred:
+      endpoint.pass_credentials = TRY(load_int(call)) != 0;
+      return {};
+    case kSendBuffer:
+      return set_buffer(call, endpoint.send_limit, false);
+    case kReceiveBuffer:
+      return set_buffer(call, endpoint.receive_limit, false);
+    case kSendBufferForce:
+      return set_buffer(call, endpoint.send_limit, true);
+    case kReceiveBufferForce:
+      return set_buffer(call, endpoint.receive_limit, true);
+    case kSendTimeout:
+      return set_timeout(call, endpoint.send_timeout);
+    case kReceiveTimeout:
+      return set_timeout(call, endpoint.receive_timeout);
+    default:
+      return Error(Errno::NoProtoOpt);
   }
 }
 
@@ -100,19 +135,30 @@ Result<> store_timeout(const Call& call, Nanoseconds timeout) {
 Result<> get_option(const Call& call, UnixEndpoint& endpoint, int option) {
   if (is_inert(option)) return store_int(call, endpoint.inert_options.load() >> option & 1);
   switch (option) {
-    case kType: return store_int(call, static_cast<int>(endpoint.type));
-    case kDomain: return store_int(call, file::kFamilyUnix);
+    case kType:
+      return store_int(call, static_cast<int>(endpoint.type));
+    case kDomain:
+      return store_int(call, file::kFamilyUnix);
     case kProtocol:
-    case kPriority: return store_int(call, 0);
-    case kError: return store_int(call, static_cast<int>(endpoint.take_error()));
-    case kSendBuffer: return store_int(call, static_cast<int64_t>(endpoint.send_limit.load()));
-    case kReceiveBuffer: return store_int(call, static_cast<int64_t>(endpoint.receive_limit.load()));
+    case kPriority:
+      return store_int(call, 0);
+    case kError:
+      return store_int(call, static_cast<int>(endpoint.take_error()));
+    case kSendBuffer:
+      return store_int(call, static_cast<int64_t>(endpoint.send_limit.load()));
+    case kReceiveBuffer:
+      return store_int(call, static_cast<int64_t>(endpoint.receive_limit.load()));
     case kReceiveLow:
-    case kSendLow: return store_int(call, 1);
-    case kAcceptConn: return store_int(call, endpoint.is_listening());
-    case kPassCred: return store_int(call, endpoint.pass_credentials.load());
-    case kSendTimeout: return store_timeout(call, endpoint.send_timeout.load());
-    case kReceiveTimeout: return store_timeout(call, endpoint.receive_timeout.load());
+    case kSendLow:
+      return store_int(call, 1);
+    case kAcceptConn:
+      return store_int(call, endpoint.is_listening());
+    case kPassCred:
+      return store_int(call, endpoint.pass_credentials.load());
+    case kSendTimeout:
+      return store_timeout(call, endpoint.send_timeout.load());
+    case kReceiveTimeout:
+      return store_timeout(call, endpoint.receive_timeout.load());
     case kLinger: {
       const LingerValue off{0, 0};
       return store_value(call, &off, sizeof off);
@@ -121,7 +167,8 @@ Result<> get_option(const Call& call, UnixEndpoint& endpoint, int option) {
       const file::UnixCredentials credentials = endpoint.peer_credentials();
       return store_value(call, &credentials, sizeof credentials);
     }
-    default: return Error(Errno::NoProtoOpt);
+    default:
+      return Error(Errno::NoProtoOpt);
   }
 }
 
