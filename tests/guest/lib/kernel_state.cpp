@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "kernel_state.h"
+
+#include <dirent.h>
+#include <signal.h>
+#include <sys/prctl.h>
+
+namespace check {
+
+void check_audit() {
+  if (access("/proc/tine/audit", R_OK) != 0) return;
+  const char* findings = read_text("/proc/tine/audit");
+  if (strcmp(findings, "audit: clean\n") != 0) fail(__FILE__, __LINE__, "%.400s", findings);
+}
+
+// Free frames and objects count; how frames in use are divided may shift between kinds.
+void KernelState::take() {
+  size = 0;
+  if (access("/proc/tine/objects", R_OK) != 0) return;
+  const auto add = [this](const char* name, long long value) {
+    if (size == kMost) fail(__FILE__, __LINE__, "more kinds of objects than %d", kMost);
+    snprintf(counts[size].name, sizeof counts[size].name, "%s", name);
+    counts[size++].value = value;
+  };
+  for (const char* line = read_text("/proc/tine/objects"); *line;) {
+    char name[48];
+    unsigned object_size;
+    long long value;
+    if (sscanf(line, "objects %47s %u %lld", name, &object_size, &value) == 3) add(name, value);
+    if (sscanf(line, "frames free %lld", &value) == 1) add("free frames", value);
+    line += strcspn(line, "\n");
+    line += *line == '\n';
+  }
+  const char* const files[] = {"/proc/sys/kern/nprocs", "/proc/sys/kern/nthreads"};
+  for (const char* name : files) add(name, atoll(read_text(name)));
+}
+
+// By name: a kind that was never used before is not listed then.
+static long long value_of(const KernelState& state, const char* name) {
+  for (int i = 0; i < state.size; i++)
+    if (strcmp(state.counts[i].name, name) == 0) return state.counts[i].value;
+  return 0;
+}
+
+void check_state_is_again(const KernelState& before) {
+  static KernelState now;
+  if (before.size == 0) return;
+  const bool same = eventually([&] {
+    now.take();
+    for (int i = 0; i < now.size; i++)
+      if (value_of(before, now.counts[i].name) != now.counts[i].value) return false;
+    return true;
+  });
+  if (same) return;
+  for (int i = 0; i < now.size; i++) {
+    const long long then = value_of(before, now.counts[i].name);
+    if (then != now.counts[i].value)
+      dprintf(STDERR_FILENO, "%s: %lld before, %lld now\n", now.counts[i].name, then, now.counts[i].value);
+  }
+  fail(__FILE__, __LINE__, "not everything was given back");
+}
+
+void adopt_orphans() { CHECK_OK(prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)); }
+
+static void kill_children() {
+  DIR* processes = opendir("/proc");
+  CHECK(processes != nullptr);
+  while (const dirent* entry = readdir(processes)) {
+    const pid_t process = atoi(entry->d_name);
+    if (process <= 0) continue;
+    char path[32], text[256];
+    snprintf(path, sizeof path, "/proc/%d/stat", process);
+    FILE* file = fopen(path, "re");
+    if (!file) continue;
+    const char* line = fgets(text, sizeof text, file);
+    fclose(file);
+    // The name may hold a parenthesis of its own: the last one ends it.
+    const char* after_name = line ? strrchr(line, ')') : nullptr;
+    int parent = 0;
+    if (after_name && sscanf(after_name, ") %*c %d", &parent) == 1 && parent == getpid()) kill(process, SIGKILL);
+  }
+  closedir(processes);
+}
+
+void end_descendants(int seconds) {
+  const bool ended = eventually(
+      [] {
+        kill_children();
+        pid_t child;
+        while ((child = waitpid(-1, nullptr, WNOHANG | __WALL)) > 0) {
+        }
+        return child < 0 && errno == ECHILD;
+      },
+      seconds);
+  if (!ended) fail(__FILE__, __LINE__, "a descendant does not end");
+}
+
+}  // namespace check
