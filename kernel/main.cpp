@@ -15,6 +15,7 @@
 #include "process/kernel_process.h"
 #include "process/process.h"
 #include "sched/scheduler.h"
+#include "trace/init.h"
 #include "view/init.h"
 #include "vm/init.h"
 
@@ -35,6 +36,7 @@ void run_process_zero(void*) {
   must(file::init_devices(), "cannot set up devices");
   must(view::init(), "cannot set up terminals and /proc");
   must(event::init(), "cannot set up events");
+  must(trace::init(), "cannot set up tracing");
   must(boot::make_root(), "cannot make the root file system");
   must(boot::start_first_program(), "cannot make process 1");
   sched::sleep_for_ever("process 0");

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// EVFILT_READ, EVFILT_WRITE and EVFILT_VNODE: knotes of open files. Readiness is the file's own poll(); the data of an
-// event is how many bytes can be moved, where the file can tell. What happens to an inode comes through its `changes`
-// queue, whose events are the NOTE_ bits of EVFILT_VNODE.
+// EVFILT_READ, EVFILT_WRITE and EVFILT_VNODE: knotes of open files. Readiness is the file's own poll(); the
+// data of an event is how many bytes can be moved, where the file can tell. What happens to an inode comes
+// through its `changes` queue, whose events are the NOTE_ bits of EVFILT_VNODE.
 #include "event/kqueue.h"
 #include "file/inode.h"
 #include "file/pipe.h"
@@ -33,7 +33,7 @@ class FileNote : public Knote, protected file::Poller {
     file_.close_watchers.remove(*this);
   }
   void file_closing(File&) override {
-    Ref<Kqueue> home = queue;   // removing may drop the last reference but this
+    Ref<Kqueue> home = queue;  // removing may drop the last reference but this
     sync::MutexGuard guard(home->mutex);
     if (!removed) home->remove(*this);
   }
@@ -48,7 +48,7 @@ class FileNote : public Knote, protected file::Poller {
     out_of_places_ = true;
   }
 
-  File& file_;   // whole while the knote is in its set and Kqueue::mutex is held
+  File& file_;  // whole while the knote is in its set and Kqueue::mutex is held
 
  private:
   // One queue of the file; no file shows more than four.
@@ -67,7 +67,7 @@ class FileNote : public Knote, protected file::Poller {
     }
     bool on_wake(uint32_t events) override {
       note_->woken(events);
-      return false;   // a knote takes nothing away from others that wait
+      return false;  // a knote takes nothing away from others that wait
     }
 
    private:
@@ -109,7 +109,8 @@ class ReadNote final : public FileNote, public mem::FromCache<ReadNote> {
     const bool at_end = ready & (file::kPollHup | file::kPollRdHup);
     if (at_end) event.flags |= kEventEof;
     event.data = ready & file::kPollIn ? readable_bytes(file_) : 0;
-    if (is_regular()) return event.data != 0;   // at its end a file has nothing to read, though read(2) would not wait
+    if (is_regular())
+      return event.data != 0;  // at its end a file has nothing to read, though read(2) would not wait
     const int64_t least = setting.fflags & kNoteLowWater ? setting.data : 1;
     return at_end || ((ready & file::kPollIn) && event.data >= least) || (ready & file::kPollErr);
   }
@@ -117,8 +118,10 @@ class ReadNote final : public FileNote, public mem::FromCache<ReadNote> {
  private:
   bool is_regular() const { return file_.inode() != nullptr && file_.inode()->is_regular(); }
   void start_watching() override {
-    if (is_regular()) watch(file_.inode()->changes);
-    else (void)file_.poll(this);
+    if (is_regular())
+      watch(file_.inode()->changes);
+    else
+      (void)file_.poll(this);
   }
 };
 
@@ -164,7 +167,7 @@ class VnodeNote final : public FileNote, public mem::FromCache<VnodeNote> {
     home.announce();
   }
 
-  uint32_t happened_ = 0;   // Kqueue::lock
+  uint32_t happened_ = 0;  // Kqueue::lock
 };
 
 }  // namespace
@@ -173,9 +176,12 @@ Result<Ref<Knote>> make_file_note(const Kevent& change, File& file) {
   // Kqueues do not watch each other: their locks have no order among themselves.
   if (file::file_cast<KqueueFile>(file) != nullptr) return Error(Errno::Inval);
   switch (change.filter) {
-    case kFilterRead: return Ref<Knote>(TRY(mem::make_ref<ReadNote>(file)));
-    case kFilterWrite: return Ref<Knote>(TRY(mem::make_ref<WriteNote>(file)));
-    default: break;
+    case kFilterRead:
+      return Ref<Knote>(TRY(mem::make_ref<ReadNote>(file)));
+    case kFilterWrite:
+      return Ref<Knote>(TRY(mem::make_ref<WriteNote>(file)));
+    default:
+      break;
   }
   if (file.inode() == nullptr) return Error(Errno::Inval);
   return Ref<Knote>(TRY(mem::make_ref<VnodeNote>(file)));

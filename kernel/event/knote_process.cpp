@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// EVFILT_PROC and EVFILT_SIGNAL: knotes of processes, told by the life events. A knote with NOTE_TRACK follows forks: the
-// child's knote is taken in the fork's reserve phase, so that announcing cannot fail; where there was no memory for it,
-// the fork goes on and the parent's knote says NOTE_TRACKERR. Seed row T1.
+// EVFILT_PROC and EVFILT_SIGNAL: knotes of processes, told by the life events. A knote with NOTE_TRACK
+// follows forks: the child's knote is taken in the fork's reserve phase, so that announcing cannot fail;
+// where there was no memory for it, the fork goes on and the parent's knote says NOTE_TRACKERR. Seed row T1.
 // Lock: notes_lock, after Process::lock and before Kqueue::lock.
 #include <array>
 
@@ -23,7 +23,7 @@ constexpr uint32_t kNoteExit = 0x80000000, kNoteFork = 0x40000000, kNoteExec = 0
 // A knote of a process. It is in a bucket from attach() until detach() or the process's end.
 class LifeNote : public Knote, public boost::intrusive::list_base_hook<boost::intrusive::tag<LifeNote>> {
  public:
-  Process* subject = nullptr;   // notes_lock
+  Process* subject = nullptr;  // notes_lock
   void detach() override;
 };
 
@@ -34,13 +34,15 @@ constexpr size_t kBuckets = 64;
 
 constinit sync::Spinlock notes_lock{"life notes"};
 Late<std::array<Bucket, kBuckets>> buckets;
-std::atomic<uint32_t> note_count{0};   // most systems have none: then an event costs one load
+std::atomic<uint32_t> note_count{0};  // most systems have none: then an event costs one load
 
-Bucket& bucket_of(const Process& process) { return (*buckets)[static_cast<size_t>(process.pid()) % kBuckets]; }
+Bucket& bucket_of(const Process& process) {
+  return (*buckets)[static_cast<size_t>(process.pid()) % kBuckets];
+}
 
 void enroll(LifeNote& note, Process& process) REQUIRES(notes_lock) {
   note.subject = &process;
-  bucket_of(process).push_front(note);   // in front: whoever walks the bucket does not meet it
+  bucket_of(process).push_front(note);  // in front: whoever walks the bucket does not meet it
   note_count.fetch_add(1);
 }
 
@@ -71,12 +73,15 @@ class ProcessNote final : public LifeNote, public mem::FromCache<ProcessNote> {
     }
     sync::SpinGuard guard(notes_lock);
     // The end is announced after the flag is set and under notes_lock: it is seen here, or told later.
-    if (process->has(process::kExiting)) exited(process->exit_status);
-    else enroll(*this, *process);
+    if (process->has(process::kExiting))
+      exited(process->exit_status);
+    else
+      enroll(*this, *process);
     return {};
   }
 
-  // A child's first event is told apart from what came later: its data is the parent, that of an exit the status.
+  // A child's first event is told apart from what came later: its data is the parent, that of an exit the
+  // status.
   bool take(Kevent& event) override {
     sync::SpinGuard guard(queue->lock);
     if (happened_ & kNoteChild) {
@@ -100,7 +105,9 @@ class ProcessNote final : public LifeNote, public mem::FromCache<ProcessNote> {
     if (setting.fflags & kNoteTrack && !follow(child, reserved)) events |= kNoteTrackError;
     happened(events, [&] { last_child_ = child.pid(); });
   }
-  void executed() { happened(kNoteExec, [] {}); }
+  void executed() {
+    happened(kNoteExec, [] {});
+  }
   void exited(int status) {
     Kqueue& home = *queue;
     {
@@ -115,7 +122,7 @@ class ProcessNote final : public LifeNote, public mem::FromCache<ProcessNote> {
   }
 
   bool tracks() const { return setting.fflags & kNoteTrack; }
-  Ref<ProcessNote> next_reserved;   // in a fork's reservation
+  Ref<ProcessNote> next_reserved;  // in a fork's reservation
 
  private:
   // Records what somebody asked for; `details` are stored with it.
@@ -190,7 +197,7 @@ class SignalNote final : public LifeNote, public mem::FromCache<SignalNote> {
   }
 
  private:
-  int64_t count_ = 0;   // Kqueue::lock
+  int64_t count_ = 0;  // Kqueue::lock
 };
 
 // --- Life events ---
@@ -216,7 +223,7 @@ class Subscriber final : public process::LifeSubscriber {
     Ref<ProcessNote> head;
     while (followers-- != 0) {
       auto note = mem::make_ref<ProcessNote>();
-      if (!note) break;   // NOTE_TRACKERR will tell
+      if (!note) break;  // NOTE_TRACKERR will tell
       (*note)->next_reserved = std::move(head);
       head = std::move(*note);
     }
@@ -227,7 +234,7 @@ class Subscriber final : public process::LifeSubscriber {
   void cancel_fork(uintptr_t token) override { take_back(token); }
 
   void forked(Process& parent, Process& child, const process::ForkRequest&, uintptr_t token) override {
-    Ref<ProcessNote> reserved = take_back(token);   // what is left over goes when no lock is held
+    Ref<ProcessNote> reserved = take_back(token);  // what is left over goes when no lock is held
     if (note_count.load(std::memory_order_acquire) == 0) return;
     sync::SpinGuard guard(notes_lock);
     for_each_note<ProcessNote>(parent, [&](ProcessNote& note) { note.forked(child, reserved); });

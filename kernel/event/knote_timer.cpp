@@ -17,11 +17,19 @@ Result<Nanoseconds> period_of(const Kevent& setting) {
   Nanoseconds unit = kMillisecond;
   switch (setting.fflags & ~kAbsolute) {
     case 0:
-    case kMilliseconds: break;
-    case kSeconds: unit = kSecond; break;
-    case kMicroseconds: unit = kMicrosecond; break;
-    case kNanoseconds: unit = 1; break;
-    default: return Error(Errno::Inval);
+    case kMilliseconds:
+      break;
+    case kSeconds:
+      unit = kSecond;
+      break;
+    case kMicroseconds:
+      unit = kMicrosecond;
+      break;
+    case kNanoseconds:
+      unit = 1;
+      break;
+    default:
+      return Error(Errno::Inval);
   }
   const auto count = static_cast<Nanoseconds>(setting.data);
   return count > kForever / unit ? kForever : count * unit;
@@ -34,7 +42,7 @@ class TimerNote final : public Knote, public mem::FromCache<TimerNote> {
   Result<> attach() override {
     {
       sync::SpinGuard guard(queue->lock);
-      setting.flags |= kEventClear;   // an event tells how often it expired since the last
+      setting.flags |= kEventClear;  // an event tells how often it expired since the last
     }
     return start();
   }
@@ -66,7 +74,8 @@ class TimerNote final : public Knote, public mem::FromCache<TimerNote> {
  private:
   class Alarm final : public sched::Timer {
    public:
-    explicit Alarm(TimerNote& note) : Timer([](Timer& timer) { static_cast<Alarm&>(timer).note_.expired(); }), note_(note) {}
+    explicit Alarm(TimerNote& note)
+        : Timer([](Timer& timer) { static_cast<Alarm&>(timer).note_.expired(); }), note_(note) {}
 
    private:
     TimerNote& note_;
@@ -76,7 +85,7 @@ class TimerNote final : public Knote, public mem::FromCache<TimerNote> {
     const Nanoseconds time = TRY(period_of(setting));
     sync::SpinGuard guard(queue->lock);
     expirations_ = 0;
-    if (setting.fflags & kAbsolute) {   // a time on the wall clock, once
+    if (setting.fflags & kAbsolute) {  // a time on the wall clock, once
       period_ = kForever;
       const Nanoseconds offset = sched::wall_clock_offset();
       next_ = time > offset ? time - offset : 1;
@@ -93,11 +102,11 @@ class TimerNote final : public Knote, public mem::FromCache<TimerNote> {
     Kqueue& home = *queue;
     {
       sync::SpinGuard guard(home.lock);
-      if (period_ == 0) return;   // being detached
+      if (period_ == 0) return;  // being detached
       expirations_++;
       if (period_ != kForever) {
         const Nanoseconds now = machine::now();
-        if (now >= next_ + period_) {   // late by whole periods
+        if (now >= next_ + period_) {  // late by whole periods
           const Nanoseconds missed = (now - next_) / period_;
           expirations_ += static_cast<int64_t>(missed);
           next_ += missed * period_;
@@ -111,7 +120,7 @@ class TimerNote final : public Knote, public mem::FromCache<TimerNote> {
   }
 
   // Kqueue::lock
-  Nanoseconds period_ = 0;    // 0: stopped; kForever: once
+  Nanoseconds period_ = 0;  // 0: stopped; kForever: once
   Nanoseconds next_ = 0;
   int64_t expirations_ = 0;
   Alarm alarm_;
@@ -119,8 +128,8 @@ class TimerNote final : public Knote, public mem::FromCache<TimerNote> {
 
 // --- User events ---
 
-constexpr uint32_t kTrigger = 0x01000000, kFlagsMask = 0x00ffffff, kControlMask = 0xc0000000, kAnd = 0x40000000,
-                   kOr = 0x80000000, kCopy = 0xc0000000;
+constexpr uint32_t kTrigger = 0x01000000, kFlagsMask = 0x00ffffff, kControlMask = 0xc0000000,
+                   kAnd = 0x40000000, kOr = 0x80000000, kCopy = 0xc0000000;
 
 class UserNote final : public Knote, public mem::FromCache<UserNote> {
  public:
@@ -140,10 +149,17 @@ class UserNote final : public Knote, public mem::FromCache<UserNote> {
     sync::SpinGuard guard(queue->lock);
     const uint32_t flags = change.fflags & kFlagsMask;
     switch (change.fflags & kControlMask) {
-      case kAnd: setting.fflags &= flags; break;
-      case kOr: setting.fflags |= flags; break;
-      case kCopy: setting.fflags = flags; break;
-      default: break;
+      case kAnd:
+        setting.fflags &= flags;
+        break;
+      case kOr:
+        setting.fflags |= flags;
+        break;
+      case kCopy:
+        setting.fflags = flags;
+        break;
+      default:
+        break;
     }
     setting.data = change.data;
     if (change.fflags & kTrigger) triggered_ = true;
@@ -164,7 +180,7 @@ class UserNote final : public Knote, public mem::FromCache<UserNote> {
   }
 
  private:
-  bool triggered_ = false;   // Kqueue::lock
+  bool triggered_ = false;  // Kqueue::lock
 };
 
 }  // namespace

@@ -21,12 +21,17 @@ Result<Ref<Knote>> make_note(const Kevent& change, File* file) {
   switch (change.filter) {
     case kFilterRead:
     case kFilterWrite:
-    case kFilterVnode: return make_file_note(change, *file);
+    case kFilterVnode:
+      return make_file_note(change, *file);
     case kFilterProcess:
-    case kFilterSignal: return make_life_note(change);
-    case kFilterTimer: return make_timer_note();
-    case kFilterUser: return make_user_note();
-    default: return Error(Errno::Inval);
+    case kFilterSignal:
+      return make_life_note(change);
+    case kFilterTimer:
+      return make_timer_note();
+    case kFilterUser:
+      return make_user_note();
+    default:
+      return Error(Errno::Inval);
   }
 }
 
@@ -67,7 +72,8 @@ Result<> Kqueue::apply(const Kevent& change) {
   Ref<File> file;
   if (is_file_filter(change.filter)) {
     const bool possible = change.ident < file::kMaxDescriptors;
-    file = TRY(process::current().process().descriptors()->get(possible ? static_cast<int>(change.ident) : -1));
+    file =
+        TRY(process::current().process().descriptors()->get(possible ? static_cast<int>(change.ident) : -1));
   }
   sync::MutexGuard guard(mutex);
   Ref<Knote> note = find({change.filter, change.ident});
@@ -91,7 +97,7 @@ Result<> Kqueue::apply(const Kevent& change) {
     if (change.flags & kEventDisable) note->enabled = false;
     if (change.flags & kEventEnable) note->enabled = true;
     look_again = note->enabled;
-    if (look_again) enqueue(*note);   // whether there is something to report shows when it is asked
+    if (look_again) enqueue(*note);  // whether there is something to report shows when it is asked
   }
   if (look_again) announce();
   return {};
@@ -105,9 +111,9 @@ Result<> Kqueue::add(const Kevent& change, File* file) {
   note->enabled = !(change.flags & kEventDisable);
   {
     sync::SpinGuard guard(lock);
-    if (!notes_.insert(*note).second) return Error(Errno::Exist);   // a tracked child got there first
+    if (!notes_.insert(*note).second) return Error(Errno::Exist);  // a tracked child got there first
   }
-  intrusive_ptr_add_ref(note.get());   // the set's
+  intrusive_ptr_add_ref(note.get());  // the set's
   if (auto attached = note->attach(); !attached) {
     remove(*note);
     return attached;
@@ -186,8 +192,10 @@ Ref<Knote> Kqueue::take_active() {
 void Kqueue::after_report(Knote& note, uint16_t flags) {
   if (flags & kEventOneShot) return remove(note);
   sync::SpinGuard guard(lock);
-  if (flags & kEventDispatch) note.enabled = false;
-  else if (!(flags & kEventClear)) enqueue(note);
+  if (flags & kEventDispatch)
+    note.enabled = false;
+  else if (!(flags & kEventClear))
+    enqueue(note);
 }
 
 Result<unsigned> Kqueue::collect(uintptr_t into, unsigned most) {
@@ -195,7 +203,7 @@ Result<unsigned> Kqueue::collect(uintptr_t into, unsigned most) {
   size_t to_look_at;
   {
     sync::SpinGuard state_guard(lock);
-    to_look_at = active_.size();   // level-triggered ones go back to the end: look at each but once
+    to_look_at = active_.size();  // level-triggered ones go back to the end: look at each but once
   }
   unsigned stored = 0;
   for (; to_look_at != 0 && stored < most; to_look_at--) {
@@ -226,18 +234,20 @@ Result<unsigned> Kqueue::collect(uintptr_t into, unsigned most) {
 Result<unsigned> Kqueue::wait(uintptr_t into, unsigned most, Nanoseconds deadline) {
   while (true) {
     if (const unsigned stored = TRY(collect(into, most)); stored != 0 || deadline == 0) return stored;
-    const auto slept =
-        sched::wait_until(arrived_, {.name = "kqread", .deadline = deadline}, [this] { return has_active(); });
+    const auto slept = sched::wait_until(arrived_, {.name = "kqread", .deadline = deadline},
+                                         [this] { return has_active(); });
     if (slept) continue;
     if (slept.error() == Errno::TimedOut) return 0u;
-    return Error(Errno::Intr);   // never restarted: the time that is left is not known
+    return Error(Errno::Intr);  // never restarted: the time that is left is not known
   }
 }
 
 // --- The open file ---
 
 KqueueFile::KqueueFile(Ref<Kqueue> queue, const process::Process& owner)
-    : File(file::kReadWrite, file::Path()), queue_(std::move(queue)), owner_(owner.pid()),
+    : File(file::kReadWrite, file::Path()),
+      queue_(std::move(queue)),
+      owner_(owner.pid()),
       table_(owner.descriptors().get()) {}
 
 bool KqueueFile::usable_by(const process::Process& process) const {

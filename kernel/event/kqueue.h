@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// kqueue(2): a set of knotes, each of which watches one thing (a file, a process, a signal, a timer, ...), and the list
-// of those that may have something to report. Source: Lemon, "Kqueue: A generic and scalable event notification
-// facility" (USENIX 2001); kqueue(2) of FreeBSD, whose struct kevent this is.
+// kqueue(2): a set of knotes, each of which watches one thing (a file, a process, a signal, a timer, ...),
+// and the list of those that may have something to report. Source: Lemon, "Kqueue: A generic and scalable
+// event notification facility" (USENIX 2001); kqueue(2) of FreeBSD, whose struct kevent this is.
 //
-// A knote is put on the active list by whatever it watches, and asked for its event when somebody collects; so waiting
-// costs in proportion to what happened. Knotes hold no reference to a watched file (file/close_watch.h).
+// A knote is put on the active list by whatever it watches, and asked for its event when somebody collects;
+// so waiting costs in proportion to what happened. Knotes hold no reference to a watched file
+// (file/close_watch.h).
 //
-// Locks, in order: Kqueue::mutex (registering, collecting) -> the watched object's queue locks, life-note lock ->
-// Kqueue::lock (the set, the active list, the state of knotes) -> Kqueue's wait queue.
+// Locks, in order: Kqueue::mutex (registering, collecting) -> the watched object's queue locks, life-note
+// lock -> Kqueue::lock (the set, the active list, the state of knotes) -> Kqueue's wait queue.
 #pragma once
 
 #include <boost/intrusive/list.hpp>
@@ -39,10 +40,10 @@ static_assert(sizeof(Kevent) == 64);
 inline constexpr int16_t kFilterRead = -1, kFilterWrite = -2, kFilterVnode = -4, kFilterProcess = -5,
                          kFilterSignal = -6, kFilterTimer = -7, kFilterUser = -11;
 // Kevent::flags.
-inline constexpr uint16_t kEventAdd = 0x0001, kEventDelete = 0x0002, kEventEnable = 0x0004, kEventDisable = 0x0008,
-                          kEventOneShot = 0x0010, kEventClear = 0x0020, kEventReceipt = 0x0040,
-                          kEventDispatch = 0x0080, kEventForceOneShot = 0x0100, kEventKeepUdata = 0x0200,
-                          kEventError = 0x4000, kEventEof = 0x8000;
+inline constexpr uint16_t kEventAdd = 0x0001, kEventDelete = 0x0002, kEventEnable = 0x0004,
+                          kEventDisable = 0x0008, kEventOneShot = 0x0010, kEventClear = 0x0020,
+                          kEventReceipt = 0x0040, kEventDispatch = 0x0080, kEventForceOneShot = 0x0100,
+                          kEventKeepUdata = 0x0200, kEventError = 0x4000, kEventEof = 0x8000;
 
 class Kqueue;
 
@@ -61,40 +62,42 @@ class Knote : public file::CloseWatcher {
   virtual void detach() = 0;
   // kevent(2) names a registered knote again. Kqueue::mutex held, no spinlock.
   virtual Result<> change(const Kevent& change);
-  // Fills in what there is to report: data, fflags, more flags. False: nothing. Kqueue::mutex held, no spinlock.
+  // Fills in what there is to report: data, fflags, more flags. False: nothing. Kqueue::mutex held, no
+  // spinlock.
   virtual bool take(Kevent& event) = 0;
   // The open file that it watches, if it does; only for comparing.
   virtual const file::File* watched_file() const { return nullptr; }
   void file_closing(file::File&) override {}
 
   Ref<Kqueue> queue;
-  Kevent setting;             // as registered, without the flags that are commands (Kqueue::lock)
-  bool enabled = true;        // (Kqueue::lock)
-  bool dropped = false;       // nothing can come any more and nobody asked to hear so (Kqueue::lock)
-  bool removed = false;       // no longer in its set (Kqueue::mutex)
+  Kevent setting;        // as registered, without the flags that are commands (Kqueue::lock)
+  bool enabled = true;   // (Kqueue::lock)
+  bool dropped = false;  // nothing can come any more and nobody asked to hear so (Kqueue::lock)
+  bool removed = false;  // no longer in its set (Kqueue::mutex)
 
   boost::intrusive::set_member_hook<> tree_hook;
   boost::intrusive::list_member_hook<> active_hook;
 
  protected:
-  void activate();            // takes Kqueue::lock
+  void activate();  // takes Kqueue::lock
 };
 
 class Kqueue final : public RefCounted<Kqueue>, public mem::FromCache<Kqueue> {
  public:
   // One element of a change list, for the running thread. Errors: NoEnt, BadF, Srch, Inval, NoMem.
   Result<> apply(const Kevent& change);
-  // Stores up to `most` events at `into`, waiting until there is one or `deadline` passes (uptime; 0: do not wait).
-  // Errors: Intr, Fault.
+  // Stores up to `most` events at `into`, waiting until there is one or `deadline` passes (uptime; 0: do not
+  // wait). Errors: Intr, Fault.
   Result<unsigned> wait(uintptr_t into, unsigned most, Nanoseconds deadline);
   bool poll(file::Poller* poller);
-  void close();               // the kqueue's file goes
+  void close();  // the kqueue's file goes
 
   // For knotes.
-  void enqueue(Knote& note) REQUIRES(lock);   // announce() after letting go of the lock
+  void enqueue(Knote& note) REQUIRES(lock);  // announce() after letting go of the lock
   void announce();
   void remove(Knote& note) REQUIRES(mutex);
-  // A knote that nobody registered: that of a tracked child. False: the kqueue closes, or has one of that key.
+  // A knote that nobody registered: that of a tracked child. False: the kqueue closes, or has one of that
+  // key.
   bool adopt(Knote& note);
 
   sync::Mutex mutex{"kqueue"};
@@ -124,8 +127,9 @@ class Kqueue final : public RefCounted<Kqueue>, public mem::FromCache<Kqueue> {
   sched::WaitQueue arrived_{"kqread"};
 };
 
-// A descriptor of a kqueue. As on the BSDs a forked child does not inherit it. Tine's fork shares the whole table by its
-// root and cannot leave one entry out, so the child's descriptor is there but is good for close(2) only: the rest is EBADF.
+// A descriptor of a kqueue. As on the BSDs a forked child does not inherit it. Tine's fork shares the whole
+// table by its root and cannot leave one entry out, so the child's descriptor is there but is good for
+// close(2) only: the rest is EBADF.
 class KqueueFile final : public file::File, public mem::FromCache<KqueueFile> {
  public:
   static constexpr char kType = 0;
@@ -143,15 +147,15 @@ class KqueueFile final : public file::File, public mem::FromCache<KqueueFile> {
  private:
   const Ref<Kqueue> queue_;
   const process::PidNumber owner_;
-  const void* const table_;   // an identity only
+  const void* const table_;  // an identity only
 };
 
 // What makes knotes of each kind; the caller sets `queue` and `setting`.
-Result<Ref<Knote>> make_file_note(const Kevent& change, file::File& file);   // read, write, vnode; Inval
-Result<Ref<Knote>> make_life_note(const Kevent& change);                     // process, signal
+Result<Ref<Knote>> make_file_note(const Kevent& change, file::File& file);  // read, write, vnode; Inval
+Result<Ref<Knote>> make_life_note(const Kevent& change);                    // process, signal
 Result<Ref<Knote>> make_timer_note();
 Result<Ref<Knote>> make_user_note();
 
-Result<> init_life_notes();   // boot
+Result<> init_life_notes();  // boot
 
 }  // namespace tine::event

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "process/exit.h"
 #include "process/fork.h"
+#include "process/life_announce.h"
 #include "process/process.h"
 #include "process/thread.h"
 #include "sched/scheduler.h"
@@ -28,6 +29,7 @@ void first_step(void* argument) {
   ASSERT(machine::this_cpu().spin_depth == 0);   // X2
   if (thread.kernel_function != nullptr) run_kernel_function(thread);
   if (thread.set_child_tid != 0) (void)vm::UserPtr<PidNumber>(thread.set_child_tid).store(thread.shown_id());
+  if (thread.calls_traced.load(std::memory_order_relaxed)) announce_first_return(thread);
   machine::return_to_user(thread.stack_top());
 }
 
@@ -63,8 +65,10 @@ void inherit_thread_state(Thread& caller, Thread& made, const ForkRequest& reque
 }
 
 void launch(Thread& thread) {
-  intrusive_ptr_add_ref(&thread);
+  const Ref<Thread> while_announced(&thread);   // it may end at once
+  intrusive_ptr_add_ref(&thread);               // the scheduler's
   sched::start(thread);
+  announce_started(thread, thread.cpu.load(std::memory_order_relaxed));
 }
 
 void prepare_first_step(Thread& thread) { sched::prepare_thread(thread, first_step, &thread); }

@@ -27,6 +27,9 @@ class LifeReservation {
 
 void announce_thread(Thread& creator, Thread& made);
 void announce_thread_end(Thread& thread);
+void announce_started(Thread& thread, uint32_t cpu);
+void announce_first_return(Thread& thread);
+void announce_signal_taken(Thread& thread, const SignalInfo& info, uintptr_t handler);
 void announce_exec(Process& process);
 void announce_exit(Process& process);
 void announce_signal(Process& process, int signal);

@@ -81,6 +81,15 @@ void announce_thread(Thread& creator, Thread& made) {
 void announce_thread_end(Thread& thread) {
   for_each_subscriber([&](LifeSubscriber& subscriber, unsigned) { subscriber.thread_ended(thread); });
 }
+void announce_started(Thread& thread, uint32_t cpu) {
+  for_each_subscriber([&](LifeSubscriber& subscriber, unsigned) { subscriber.started(thread, cpu); });
+}
+void announce_first_return(Thread& thread) {
+  for_each_subscriber([&](LifeSubscriber& subscriber, unsigned) { subscriber.first_return(thread); });
+}
+void announce_signal_taken(Thread& thread, const SignalInfo& info, uintptr_t handler) {
+  for_each_subscriber([&](LifeSubscriber& subscriber, unsigned) { subscriber.signal_taken(thread, info, handler); });
+}
 void announce_exec(Process& process) {
   for_each_subscriber([&](LifeSubscriber& subscriber, unsigned) { subscriber.executed(process); });
 }

@@ -14,6 +14,7 @@ namespace tine::process {
 class Process;
 class Thread;
 struct ForkRequest;
+struct SignalInfo;
 
 class LifeSubscriber : public boost::intrusive::list_base_hook<> {
  public:
@@ -30,6 +31,14 @@ class LifeSubscriber : public boost::intrusive::list_base_hook<> {
   virtual void thread_made(Thread& creator, Thread& made) { (void)creator, (void)made; }
   // The thread will not return to user mode; its address space is still there. May sleep and touch user memory.
   virtual void thread_ended(Thread& thread) { (void)thread; }
+  // The thread has been given to the scheduler, which chose `cpu` for it. No lock held.
+  virtual void started(Thread& thread, uint32_t cpu) { (void)thread, (void)cpu; }
+  // A new thread's first step, before it goes to user mode. It may sleep.
+  virtual void first_return(Thread& thread) { (void)thread; }
+  // The running thread acts on a signal: a handler, or 0 for the default action. It may sleep.
+  virtual void signal_taken(Thread& thread, const SignalInfo& info, uintptr_t handler) {
+    (void)thread, (void)info, (void)handler;
+  }
   virtual void executed(Process& process) { (void)process; }
   virtual void exited(Process& process) { (void)process; }       // before it becomes a zombie
   virtual void signalled(Process& process, int signal) { (void)process, (void)signal; }   // under Process::lock

@@ -3,6 +3,7 @@
 // the other is taken and acted on; when none is left, a system call that a signal interrupted is made again
 // or ends with EINTR. Source: signal(7), POSIX 2.4.3. Lock: Process::lock while choosing; none while acting.
 #include "process/exit.h"
+#include "process/life_announce.h"
 #include "process/process.h"
 #include "process/signal.h"
 #include "process/signal_frame.h"
@@ -106,6 +107,7 @@ void act(Thread& thread, const SignalInfo& info) {
   const Ref<SignalActions> actions = process.actions();
   const SignalAction action = kUnblockable.has(signal) ? SignalAction() : actions->get(signal);
   if (action.handler == SignalAction::kIgnore) return;
+  if (thread.calls_traced.load(std::memory_order_relaxed)) announce_signal_taken(thread, info, action.handler);
   if (action.handler == SignalAction::kDefault) return act_by_default(thread, info);
 
   settle_interrupted_call(thread.frame(), action);

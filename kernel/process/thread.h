@@ -75,6 +75,7 @@ class Thread final : public RefCounted<Thread>, public mem::FromCache<Thread>, p
   const Ref<Process> process_;
   ThreadId id_;
   Slot slot_;
+  std::atomic<bool> calls_traced{false};      // system calls take the slow path, which records them (trace/ktrace.h)
 };
 
 // The running thread, in a process context (not an idle thread).

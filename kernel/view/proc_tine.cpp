@@ -63,6 +63,13 @@ Result<> print_objects(TextSink& sink, const Subject&) {
 
 #if TINE_DEBUG
 Result<> print_locks(TextSink& sink, const Subject&) {
+std::atomic<Result<> (*)(TextSink&)> trace_text{nullptr};
+
+Result<> print_trace(TextSink& sink, const Subject&) {
+  const auto print = trace_text.load();
+  return print != nullptr ? print(sink) : Result<>();
+}
+
   sync::for_each_lock_class([&](const sync::LockStatistics& lock) {
     sink.put(lock.name);
     sink.print(": acquired %llu, contended %llu, longest hold %llu cycles\n", number(lock.acquisitions),
@@ -79,11 +86,14 @@ constexpr Node kNodes[] = {
     {.name = "objects", .mode = kRootText, .print = print_objects},
 #if TINE_DEBUG
     {.name = "locks", .mode = kRootText, .print = print_locks},
+    {.name = "trace", .mode = kRootText, .print = print_trace},
 #endif
 };
 
 }  // namespace
 
 constinit const Directory kTineDirectory{.nodes = kNodes};
+
+void set_trace_text(Result<> (*print)(TextSink& sink)) { trace_text = print; }
 
 }  // namespace tine::view

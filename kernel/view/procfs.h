@@ -98,6 +98,9 @@ Result<Ref<file::File>> open_fail_nth(const file::Path&, uint32_t flags, const S
 Result<> print_mounts(TextSink&, const Subject&);        // proc_mounts.cpp
 Result<> print_mountinfo(TextSink&, const Subject&);
 
+// What /proc/tine/trace shows; the layer above sets it at boot.
+void set_trace_text(Result<> (*print)(TextSink& sink));   // proc_tine.cpp
+
 // Ticks of 1/100 s, in which Linux tells times to programs.
 constexpr uint64_t to_ticks(Nanoseconds time) { return time / (kSecond / 100); }
 

@@ -5,6 +5,7 @@
 
 #include "abi/linux/table.h"
 #include "base/log.h"
+#include "abi/linux/traced.h"
 
 namespace tine::abi::linux_abi {
 
@@ -27,7 +28,10 @@ void dispatch(machine::TrapFrame& frame) {
   const Call call{thread, {frame.rdi, frame.rsi, frame.rdx, frame.r10, frame.r8, frame.r9}};
   const uint64_t number = frame.system_call_number();
   const Handler handler = system_call_handler(number);
+  const bool traced = thread.calls_traced.load(std::memory_order_relaxed);
+  if (traced) [[unlikely]] record_entry(call, number);
   const CallResult result = handler != nullptr ? handler(call) : missing(call, number);
+  if (traced) [[unlikely]] record_exit(call, number, result);
   if (result) [[likely]] {
     frame.set_return_value(*result);
     return;
