@@ -68,6 +68,7 @@ class Thread final : public RefCounted<Thread>, public mem::FromCache<Thread>, p
   } restart;
 
   uint64_t minor_faults = 0, major_faults = 0;
+  std::atomic<bool> calls_traced{false};      // system calls take the slow path, which records them (trace/ktrace.h)
   bool is_system = false;                     // R14: user signals do not touch it
   sched::WaitQueue signal_wait{"sigwait"};    // sigtimedwait, signalfd readers
 
@@ -75,7 +76,6 @@ class Thread final : public RefCounted<Thread>, public mem::FromCache<Thread>, p
   const Ref<Process> process_;
   ThreadId id_;
   Slot slot_;
-  std::atomic<bool> calls_traced{false};      // system calls take the slow path, which records them (trace/ktrace.h)
 };
 
 // The running thread, in a process context (not an idle thread).

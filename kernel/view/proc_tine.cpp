@@ -61,8 +61,6 @@ Result<> print_objects(TextSink& sink, const Subject&) {
   return {};
 }
 
-#if TINE_DEBUG
-Result<> print_locks(TextSink& sink, const Subject&) {
 std::atomic<Result<> (*)(TextSink&)> trace_text{nullptr};
 
 Result<> print_trace(TextSink& sink, const Subject&) {
@@ -70,6 +68,8 @@ Result<> print_trace(TextSink& sink, const Subject&) {
   return print != nullptr ? print(sink) : Result<>();
 }
 
+#if TINE_DEBUG
+Result<> print_locks(TextSink& sink, const Subject&) {
   sync::for_each_lock_class([&](const sync::LockStatistics& lock) {
     sink.put(lock.name);
     sink.print(": acquired %llu, contended %llu, longest hold %llu cycles\n", number(lock.acquisitions),
@@ -84,16 +84,16 @@ constexpr uint32_t kRootText = file::mode_of(file::FileType::Regular) | 0400;
 constexpr Node kNodes[] = {
     {.name = "audit", .mode = kRootText, .print = print_audit},
     {.name = "objects", .mode = kRootText, .print = print_objects},
+    {.name = "trace", .mode = kRootText, .print = print_trace},
 #if TINE_DEBUG
     {.name = "locks", .mode = kRootText, .print = print_locks},
-    {.name = "trace", .mode = kRootText, .print = print_trace},
 #endif
 };
 
 }  // namespace
 
-constinit const Directory kTineDirectory{.nodes = kNodes};
-
 void set_trace_text(Result<> (*print)(TextSink& sink)) { trace_text = print; }
+
+constinit const Directory kTineDirectory{.nodes = kNodes};
 
 }  // namespace tine::view
