@@ -42,6 +42,7 @@ bool leave_to_others(Process& process, Thread& thread, int status) {
   // Without exit_group the process's status is that of its first thread.
   if (thread.is_first() && !process.has(kExiting)) process.exit_status = status;
   if (process.thread_count.load() > 1) {
+    thread.leave_memory();
     unlink_thread(process, thread);
     return true;
   }

@@ -13,16 +13,27 @@ Thread::~Thread() = default;
 bool Thread::is_first() const { return process_->first_thread == this; }
 PidNumber Thread::shown_id() const { return is_first() ? process_->pid() : id_.shown(); }
 
+vm::AddressSpace* Thread::address_space() const {
+  return has_left_memory ? nullptr : process_->own_address_space();
+}
+
 machine::PhysAddr Thread::address_space_root() {
-  const vm::AddressSpace* space = process_->own_address_space();
+  const vm::AddressSpace* space = address_space();
   return space != nullptr ? space->root() : 0;
 }
 
 void Thread::on_switch_in() {
-  if (vm::AddressSpace* space = process_->own_address_space()) space->activate(machine::cpu_id());
+  if (vm::AddressSpace* space = address_space()) space->activate(machine::cpu_id());
 }
 void Thread::on_switch_out() {
-  if (vm::AddressSpace* space = process_->own_address_space()) space->deactivate(machine::cpu_id());
+  if (vm::AddressSpace* space = address_space()) space->deactivate(machine::cpu_id());
+}
+
+void Thread::leave_memory() {
+  const machine::InterruptGuard guard;
+  on_switch_out();
+  has_left_memory = true;
+  machine::load_top_table(machine::kernel_top_table());
 }
 
 // The scheduler's reference, taken by launch().

@@ -14,6 +14,10 @@
 #include "sched/thread.h"
 #include "sched/wait_queue.h"
 
+namespace tine::vm {
+class AddressSpace;
+}
+
 namespace tine::process {
 
 class Process;
@@ -39,6 +43,9 @@ class Thread final : public RefCounted<Thread>, public mem::FromCache<Thread>, p
   machine::PhysAddr address_space_root() override;
   void on_switch_in() override;
   void on_switch_out() override;
+  // The running thread, which ends: from here on it runs in the kernel's memory alone. Whoever is left may take the
+  // process's memory down, by exit or exec, before this thread is off its CPU.
+  void leave_memory();
   void on_dead() override;
 
   // --- Signals (P) ---
@@ -70,9 +77,12 @@ class Thread final : public RefCounted<Thread>, public mem::FromCache<Thread>, p
   uint64_t minor_faults = 0, major_faults = 0;
   std::atomic<bool> calls_traced{false};      // system calls take the slow path, which records them (trace/ktrace.h)
   bool is_system = false;                     // R14: user signals do not touch it
+  bool has_left_memory = false;               // by leave_memory()
   sched::WaitQueue signal_wait{"sigwait"};    // sigtimedwait, signalfd readers
 
  private:
+  vm::AddressSpace* address_space() const;
+
   const Ref<Process> process_;
   ThreadId id_;
   Slot slot_;
