@@ -104,18 +104,18 @@ void act(Thread& thread, const SignalInfo& info) {
   Process& process = thread.process();
   const int signal = info.signal;
   note_taken(process, info);
-  const Ref<SignalActions> actions = process.actions();
-  const SignalAction action = kUnblockable.has(signal) ? SignalAction() : actions->get(signal);
+  // No reference is held over what follows: it may end the thread, and its stack is not unwound then.
+  const SignalAction action = kUnblockable.has(signal) ? SignalAction() : process.actions()->get(signal);
   if (action.handler == SignalAction::kIgnore) return;
   if (thread.calls_traced.load(std::memory_order_relaxed)) announce_signal_taken(thread, info, action.handler);
   if (action.handler == SignalAction::kDefault) return act_by_default(thread, info);
 
   settle_interrupted_call(thread.frame(), action);
-  if (action.flags & SignalAction::kResetHand) actions->reset(signal);
+  if (action.flags & SignalAction::kResetHand) process.actions()->reset(signal);
   if (enter_handler(thread, info, action)) return;
   // No stack to run the handler on. If that was the handler for this very problem, nothing can help the
   // process.
-  if (signal == kSigSegv) actions->reset(kSigSegv);
+  if (signal == kSigSegv) process.actions()->reset(kSigSegv);
   force_signal(thread, kernel_signal(kSigSegv));
 }
 
