@@ -55,8 +55,13 @@ void adopt(Process& child, Process& reaper) REQUIRES(tree_lock) {
   }
 }
 
-// A group that loses its last link to the rest of the session, with members stopped, would never be continued.
-// Source: POSIX _exit(), "orphaned process group".
+// Is `child` what links its group to its parent's in the same session?
+bool is_link(const Process& child, const Process& parent) REQUIRES(tree_lock) {
+  return child.group != parent.group && child.group->session == parent.group->session;
+}
+
+// A group that loses its last link to the rest of the session, with members stopped, would never be continued. One
+// that had no link to lose is left alone. Source: POSIX _exit(), "orphaned process group".
 void release_orphaned_group(ProcessGroup& group) REQUIRES(tree_lock) {
   if (stopped_processes.load() == 0 || !is_orphaned(group)) return;
   bool any_stopped = false;
@@ -96,7 +101,7 @@ void become_zombie(Process& process) {
       process.children.pop_front();
       adopt(child, reaper);
       reaper.children.push_back(child);
-      release_orphaned_group(*child.group);
+      if (is_link(child, process)) release_orphaned_group(*child.group);
       continue;
     }
     if (!process.zombies.empty()) {
@@ -113,12 +118,9 @@ void become_zombie(Process& process) {
     Process& parent = *process.parent;
     set_life_state(process, LifeState::Zombie);
     parent.children.erase(parent.children.iterator_to(process));
-    if (notify_parent(process)) {
-      reaped.take(process);
-    } else {
-      parent.zombies.push_back(process);
-      release_orphaned_group(*process.group);
-    }
+    if (is_link(process, parent)) release_orphaned_group(*process.group);
+    if (notify_parent(process)) reaped.take(process);
+    else parent.zombies.push_back(process);
     process.end_wait.wake_all();
     return;
   }
