@@ -108,7 +108,8 @@ void ForkReservation::copy_process_state() {
   if (request_.has(ForkFlag::System)) flags |= kSystem;
   if (request_.has(ForkFlag::NoWait)) flags |= kNoWait;
   child_->flags.store(flags);
-  child_->exit_signal = request_.exit_signal;
+  // Whose parent is not the caller signals what that parent expects, not what the caller likes.
+  child_->exit_signal = request_.has(ForkFlag::SiblingOfCaller) ? parent_.exit_signal : request_.exit_signal;
 }
 
 void ForkReservation::copy_thread_state() {
