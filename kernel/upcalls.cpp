@@ -76,7 +76,8 @@ bool page_fault(TrapFrame& frame, uintptr_t address, Access access, bool) {
   switch (space->handle_fault(address, access_kind(access))) {
     case vm::FaultResult::Resolved: return true;
     case vm::FaultResult::OutOfMemory:
-      kill_out_of_memory(thread);
+      // A system call that meets it in user memory says EFAULT.
+      if (frame.from_user()) kill_out_of_memory(thread);
       return frame.from_user();   // the kill is taken on the way back to user mode
     case vm::FaultResult::NoMapping:
       if (frame.from_user()) send_fault(thread, process::kSigSegv, 1, address);
