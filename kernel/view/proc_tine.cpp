@@ -10,6 +10,7 @@
 #include "sched/scheduler.h"
 #include "sync/lock_order.h"
 #include "view/procfs.h"
+#include "vm/kernel_pages.h"
 
 namespace tine::view {
 namespace {
@@ -44,6 +45,7 @@ Result<> print_audit(TextSink& sink, const Subject&) {
 
 // Gives back what this CPU keeps at hand, so that what is left is in use.
 void drain_this_cpu() {
+  vm::drain_table_pool();
   mem::drain_all_caches();
   mem::drain_kernel_stacks();
   mem::drain_frame_caches();
