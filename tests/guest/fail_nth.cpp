@@ -113,7 +113,8 @@ class Walk {
     // A site of the reading itself may have been the one: then none of the call's was.
     const bool fired = armed_->read_result > 0 && atoi(armed_->left) == 0;
     if (result() < 0) {
-      if (!fired || (result() != -ENOMEM && result() != -EAGAIN))
+      // EFAULT: no memory for a page that the call stores to.
+      if (!fired || (result() != -ENOMEM && result() != -EAGAIN && result() != -EFAULT))
         fail(__FILE__, __LINE__, "call %ld at site %d: %s%s", number, n, strerror(static_cast<int>(-result())),
              fired ? "" : ", but nothing was made to fail");
       return Outcome::Failed;
