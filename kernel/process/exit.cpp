@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // The end of threads and processes. The last thread to leave takes the process down: first all that it owns, then, in
 // one step under tree_lock, it becomes a zombie, its children get a new parent and its own parent is told.
-// Source: exit(2), _exit(2) of the Linux manual. Seed rows K1, L5, R7, R13, V1.
+// Source: exit(2), _exit(2) of the Linux manual. Seed rows K1, L5, R7, R9, R13, V1.
 #include "process/exit.h"
 
 #include <algorithm>
@@ -10,6 +10,7 @@
 #include "machine/boot.h"
 #include "process/fork.h"
 #include "process/life_announce.h"
+#include "process/peers.h"
 #include "process/process.h"
 #include "process/reap.h"
 #include "process/thread.h"
@@ -80,11 +81,13 @@ void hang_up_session(Process& process) {
 
 [[noreturn]] void end_process(Process& process, Thread& thread) {
   if (process.pid() == 1) end_of_first_process(process);
+  end_peers(process);
   announce_exit(process);
   hang_up_session(process);
   process.usage.peak_resident = std::max(process.usage.peak_resident, process_usage(process).peak_resident);
   process.release_shared_parts();
   release_waiting_parent(process);
+  leave_peers(process);
   {
     sync::SpinGuard guard(process.lock);
     std::copy_n(thread.name, sizeof process.name, process.name);

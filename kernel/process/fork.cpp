@@ -9,6 +9,7 @@
 #include "machine/clock.h"
 #include "process/first_step.h"
 #include "process/life_announce.h"
+#include "process/peers.h"
 #include "process/pidfd.h"
 #include "process/process.h"
 #include "process/thread.h"
@@ -31,7 +32,7 @@ class ForkReservation {
   Result<> take() {
     TRY(count_in());
     TRY(share_parts());
-    TRY(pidfd_.reserve(caller_, child_, request_.store_pidfd));
+    TRY(pidfd_.reserve(caller_, child_, request_));
     copy_process_state();
     copy_thread_state();
     return life_.take(parent_, request_);
@@ -109,7 +110,9 @@ void ForkReservation::copy_process_state() {
   if (request_.has(ForkFlag::NoWait)) flags |= kNoWait;
   child_->flags.store(flags);
   // Whose parent is not the caller signals what that parent expects, not what the caller likes.
-  child_->exit_signal = request_.has(ForkFlag::SiblingOfCaller) ? parent_.exit_signal : request_.exit_signal;
+  child_->exit_signal = request_.has(ForkFlag::NoWait)            ? kSigChld
+                        : request_.has(ForkFlag::SiblingOfCaller) ? parent_.exit_signal
+                                                                  : request_.exit_signal;
 }
 
 void ForkReservation::copy_thread_state() {
@@ -144,6 +147,7 @@ void ForkReservation::link() {
   child.set_parent(new_parent());
   child.parent->children.push_back(child);
   intrusive_ptr_add_ref(&child);          // the tree's, dropped when it is reaped
+  if (request_.has(ForkFlag::Peer)) join_peers(parent_, child);   // R9
   all_processes().push_front(child);
   child.pid_ref()->attach(&child);
 

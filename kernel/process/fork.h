@@ -31,6 +31,13 @@ enum class ForkFlag : uint32_t {
   SiblingOfCaller = 1u << 14,  // CLONE_PARENT
 };
 
+// What a descriptor of a process is to it (process/pidfd.h).
+enum class PidFdKind : uint8_t {
+  Handle,   // Linux's: refers to it and nothing more
+  Owner,    // pdfork's: the only way to wait for it, which dies with its last descriptor
+  Daemon,   // pdfork's with PD_DAEMON: init takes the process over when the last descriptor is closed
+};
+
 // Whose counters a fork moves (T4).
 enum class ForkKind : uint8_t { Fork, Vfork, Rfork, Kernel };
 
@@ -45,7 +52,10 @@ struct ForkRequest {
   uintptr_t clear_child_tid = 0;               // CLONE_CHILD_CLEARTID
   uintptr_t set_child_tid = 0;                 // CLONE_CHILD_SETTID: written in the child's memory
   uintptr_t set_parent_tid = 0;                // CLONE_PARENT_SETTID: written in the parent's memory
-  uintptr_t store_pidfd = 0;                   // CLONE_PIDFD: where the descriptor's number goes
+  bool bad_tid_kills = false;                  // __tfork: SIGSEGV when set_parent_tid cannot be written (H2)
+  uintptr_t store_pidfd = 0;                   // CLONE_PIDFD, pdfork: where the descriptor's number goes
+  PidFdKind pidfd_kind = PidFdKind::Handle;
+  bool pidfd_close_on_exec = true;
   // Kernel processes: where to start instead of user mode (E7).
   void (*function)(void*) = nullptr;
   void* argument = nullptr;

@@ -1,10 +1,15 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "process/pidfd.h"
 
+#include "process/reap.h"
 #include "process/thread.h"
 #include "vm/user_ptr.h"
 
 namespace tine::process {
+
+PidFile::~PidFile() {
+  if (kind_ != PidFdKind::Handle) disown(*process_, /*kill=*/kind_ == PidFdKind::Owner);
+}
 
 file::PollEvents PidFile::poll(file::Poller* poller) {
   if (poller != nullptr) poller->watch(process_->end_wait);
@@ -26,11 +31,19 @@ Result<int> open_pidfd(Process& owner, Ref<Process> target, uint32_t flags) {
                                       static_cast<unsigned>(owner.limit(Resource::Files)));
 }
 
-Result<> PidFdReservation::reserve(Thread& caller, const Ref<Process>& child, uintptr_t store_at) {
-  if (store_at == 0) return {};
-  descriptor_ = TRY(open_pidfd(caller.process(), child, 0));
-  table_ = caller.process().descriptors();
-  return vm::UserPtr<int>(store_at).store(descriptor_);
+Result<> PidFdReservation::reserve(Thread& caller, const Ref<Process>& child, const ForkRequest& request) {
+  if (request.store_pidfd == 0) return {};
+  const Process& owner = caller.process();
+  Ref<file::File> file = TRY(mem::make_ref<PidFile>(child, 0, request.pidfd_kind));
+  table_ = owner.descriptors();
+  const Result<int> descriptor = table_->install(std::move(file), request.pidfd_close_on_exec,
+                                                 static_cast<unsigned>(owner.limit(Resource::Files)));
+  if (!descriptor) {
+    table_ = nullptr;
+    return Error(descriptor.error());
+  }
+  descriptor_ = *descriptor;
+  return vm::UserPtr<int>(request.store_pidfd).store(descriptor_);
 }
 
 PidFdReservation::~PidFdReservation() {

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Descriptors that refer to processes. Source: pidfd_open(2), clone(2) CLONE_PIDFD.
+// Descriptors that refer to processes. Source: pidfd_open(2), clone(2) CLONE_PIDFD; pdfork(2).
 #pragma once
 
 #include "file/descriptor_table.h"
 #include "file/file.h"
+#include "process/fork.h"
 #include "process/process.h"
 
 namespace tine::process {
@@ -11,7 +12,9 @@ namespace tine::process {
 // Readable once the process has ended.
 class PidFile final : public file::File, public mem::FromCache<PidFile> {
  public:
-  PidFile(Ref<Process> process, uint32_t flags) : File(flags | file::kReadWrite, file::Path()), process_(std::move(process)) {}
+  PidFile(Ref<Process> process, uint32_t flags, PidFdKind kind = PidFdKind::Handle)
+      : File(flags | file::kReadWrite, file::Path()), process_(std::move(process)), kind_(kind) {}
+  ~PidFile() override;   // the last descriptor has been closed: an owner lets go of its process
   Process& process() const { return *process_; }
   file::PollEvents poll(file::Poller* poller) override;
   const char* kind() const override { return "[pidfd]"; }
@@ -20,6 +23,7 @@ class PidFile final : public file::File, public mem::FromCache<PidFile> {
 
  private:
   const Ref<Process> process_;
+  const PidFdKind kind_;
 };
 
 // The process of a descriptor; BadF if it is none, or of another kind.
@@ -27,15 +31,15 @@ Result<Ref<Process>> process_of_descriptor(const Process& owner, int descriptor)
 // A descriptor in the table of `owner`, close-on-exec as Linux has it.
 Result<int> open_pidfd(Process& owner, Ref<Process> target, uint32_t flags);
 
-// The descriptor that CLONE_PIDFD asks for, closed again unless kept.
+// The descriptor that CLONE_PIDFD or pdfork asks for, closed again unless kept.
 class PidFdReservation {
  public:
   PidFdReservation() = default;
   PidFdReservation(const PidFdReservation&) = delete;
   PidFdReservation& operator=(const PidFdReservation&) = delete;
   ~PidFdReservation();
-  // No effect when `store_at` is 0; else Fault when the number cannot be written there.
-  Result<> reserve(Thread& caller, const Ref<Process>& child, uintptr_t store_at);
+  // No effect when the request wants none; else Fault when the number cannot be written where it says.
+  Result<> reserve(Thread& caller, const Ref<Process>& child, const ForkRequest& request);
   void keep() { table_ = nullptr; }
 
  private:

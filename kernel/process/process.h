@@ -102,13 +102,14 @@ class Process final : public RefCounted<Process>,
   ProcessList<SiblingTag> children;            // alive
   ProcessList<SiblingTag> zombies;             // ended, not yet waited for: wait4 finds one at once
   Ref<ProcessGroup> group;
-  // RFTHREAD peers (R9): a ring under one leader.
+  // RFTHREAD peers (R9): a list that starts at their leader (process/peers.h).
   Ref<Process> leader;                         // null: itself
   Process* next_peer = nullptr;
 
   sched::WaitQueue child_wait{"wait"};         // wait4(2): a child changed state
   sched::WaitQueue release_wait{"ppwait"};     // vfork(2): woken when kParentWaits of the child clears
   sched::WaitQueue end_wait{"pidfd"};          // pidfd pollers
+  sched::WaitQueue peer_wait{"peers"};         // a leader that ends: its peers have
 
   // --- Threads (P) ---
   mutable sync::Spinlock lock{"process"};

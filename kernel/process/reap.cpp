@@ -47,8 +47,10 @@ bool notify_parent(Process& child) REQUIRES(tree_lock) {
   return reap;
 }
 
+// Whatever signal the creator wanted, the new parent hears of its end in the usual way.
 void adopt(Process& child, Process& reaper) REQUIRES(tree_lock) {
   child.set_parent(reaper);
+  child.exit_signal = kSigChld;
   if (child.parent_death_signal != 0) {
     SignalInfo info = kernel_signal(child.parent_death_signal);
     send_signal(child, info);
@@ -123,6 +125,27 @@ void become_zombie(Process& process) {
     else parent.zombies.push_back(process);
     process.end_wait.wake_all();
     return;
+  }
+}
+
+void disown(Process& process, bool kill) {
+  Reaped reaped;
+  Ref<Process> former_parent;
+  sync::SpinGuard guard(tree_lock);
+  switch (process.life.load()) {
+    case LifeState::Embryo:
+    case LifeState::Reaped: return;
+    case LifeState::Zombie:
+      process.parent->zombies.erase(process.parent->zombies.iterator_to(process));
+      reaped.take(process);
+      return;
+    case LifeState::Alive:
+      former_parent = process.parent;
+      former_parent->children.erase(former_parent->children.iterator_to(process));
+      adopt(process, init_process());
+      init_process().children.push_back(process);
+      if (kill) send_signal(process, kernel_signal(kSigKill));
+      return;
   }
 }
 

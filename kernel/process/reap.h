@@ -10,6 +10,10 @@ namespace tine::process {
 // children get a new parent; its own parent is signalled and woken.
 void become_zombie(Process& process) EXCLUDES(tree_lock);
 
+// Nobody will wait for this child any more (pdfork(2): its last descriptor was closed): init becomes its parent, a
+// zombie is reaped. `kill`: it does not outlive that. No effect on an embryo.
+void disown(Process& process, bool kill) EXCLUDES(tree_lock);
+
 // Holds what a reaped process referred to until tree_lock is dropped, since last releases may take other locks.
 class Reaped {
  public:

@@ -56,7 +56,9 @@ Result<Ref<Thread>> make_thread(Thread& caller, const ForkRequest& request) {
   ++fork_statistics.total;
   ++fork_statistics.shared_memory;
   announce_thread(caller, *thread);
-  if (request.set_parent_tid != 0) (void)vm::UserPtr<PidNumber>(request.set_parent_tid).store(thread->shown_id());
+  if (request.set_parent_tid != 0 && !vm::UserPtr<PidNumber>(request.set_parent_tid).store(thread->shown_id()) &&
+      request.bad_tid_kills)
+    force_signal(caller, kernel_signal(kSigSegv));   // H2
   launch(*thread);
   return thread;
 }

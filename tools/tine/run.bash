@@ -21,6 +21,7 @@ else does; standard input is passed on (a terminal, when input and output are bo
   --append STR          more words for the kernel's command line
   --timeout S           end the machine after S seconds
   --verbose             show the build, the QEMU line and all kernel messages
+  --sdk-env             boot nothing: build the SDK and print what musl-gcc needs to compile BSD programs for Tine
 HELP
 }
 
@@ -57,7 +58,18 @@ machine_options() {
   [[ -z $INITRD || -r $INITRD ]] || usage_error "--initrd: cannot read '$INITRD'"
 }
 
+# Before the source files: headers. After them: the library.
+sdk_environment() {
+  need_packages "${BUILD_PACKAGES[@]}"
+  VERBOSE='' build release libtine.a
+  printf 'CC=musl-gcc\nCFLAGS="-static -I%s"\nLDLIBS="%s"\n' "$TINE_ROOT/user/sdk/include" "$BUILD/release/libtine.a"
+}
+
 run_verb() {
+  if [[ ${1-} == --sdk-env ]]; then
+    sdk_environment
+    return
+  fi
   machine_options "$@"
   machine_prepare
   if [[ -t 0 && -t 1 ]]; then

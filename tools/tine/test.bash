@@ -82,7 +82,7 @@ choose_tests() {
 # Guest tests are Linux programs: the host asks them for their cases.
 list_guest_tests() {
   local source program
-  for source in "$TINE_ROOT"/tests/guest/*.cpp; do
+  for source in "$TINE_ROOT"/tests/guest/*.cpp "$TINE_ROOT"/tests/seeds/*.cpp; do
     if [[ $1 == linux ]] && grep -q '^// guest-test: tine-only' "$source"; then continue; fi
     program=$(basename "$source" .cpp)
     "$BUILD/debug/tests/$program" --list | sed "s/^/$program./"

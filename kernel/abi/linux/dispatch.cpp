@@ -3,9 +3,10 @@
 
 #include <array>
 
+#include "abi/bsd/table.h"
 #include "abi/linux/table.h"
-#include "base/log.h"
 #include "abi/linux/traced.h"
+#include "base/log.h"
 
 namespace tine::abi::linux_abi {
 
@@ -13,8 +14,9 @@ namespace {
 
 std::array<std::atomic<bool>, kSystemCallCount> missing_logged{};
 
-// Missing calls are named once each; a program that probes does not flood the console.
-CallResult missing(const Call& call, uint64_t number) {
+// A BSD call, or none at all. Missing calls are named once each; a program that probes does not flood the console.
+CallResult not_linux(const Call& call, uint64_t number) {
+  if (const Handler handler = bsd::system_call_handler(number)) return handler(call);
   if (number < kSystemCallCount && !missing_logged[number].exchange(true))
     log(LogLevel::Info, "system call %llu (%s) is not implemented; first used by %s (pid %d)\n",
         static_cast<unsigned long long>(number), system_call_name(number), call.thread.name, call.process().pid());
@@ -30,7 +32,7 @@ void dispatch(machine::TrapFrame& frame) {
   const Handler handler = system_call_handler(number);
   const bool traced = thread.calls_traced.load(std::memory_order_relaxed);
   if (traced) [[unlikely]] record_entry(call, number);
-  const CallResult result = handler != nullptr ? handler(call) : missing(call, number);
+  const CallResult result = handler != nullptr ? handler(call) : not_linux(call, number);
   if (traced) [[unlikely]] record_exit(call, number, result);
   if (result) [[likely]] {
     frame.set_return_value(*result);

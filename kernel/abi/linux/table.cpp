@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <iterator>
 
+#include "abi/bsd/ktrace.h"
 #include "abi/linux/event.h"
 #include "abi/linux/exec.h"
 #include "abi/linux/file.h"
@@ -193,7 +194,7 @@ constexpr Row kRows[] = {
     {160, "setrlimit", sys_setrlimit},
     {161, "chroot", sys_chroot},
     {162, "sync", sys_sync},
-    {163, "acct", nullptr},
+    {163, "acct", bsd::sys_acct},
     {164, "settimeofday", sys_settimeofday},
     {165, "mount", sys_mount},
     {166, "umount2", sys_umount2},
