@@ -127,7 +127,7 @@ TEST_P(RandomDescriptorTree, AgreesWithTheModel) {
     return kBases[pick(8)] + pick(200);
   };
   std::vector<Table> tables(1);
-  for (unsigned step = 0; step < 500000; ++step) {
+  for (unsigned step = 0; step < 300000; ++step) {
     Table& table = tables[pick(tables.size())];
     fail_in = pick(20) == 0 ? 1 + pick(4) : 0;
     const unsigned n = number();
