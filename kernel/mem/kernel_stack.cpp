@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <bit>
 
 #include "base/assert.h"
@@ -55,9 +56,13 @@ constinit bool recycling GUARDED_BY(lock) = false;      // somebody shoots down;
 
 uintptr_t& link_of(uintptr_t top) { return *reinterpret_cast<uintptr_t*>(top - sizeof(uintptr_t)); }
 
+constinit std::atomic<uint64_t> table_frames{0};
+
 PhysAddr allocate_table() {
   auto frame = allocate_block_uninjected(FrameUse::Kernel, 0, Contents::Zeroed);
-  return frame ? address_of(**frame) : 0;
+  if (!frame) return 0;
+  table_frames.fetch_add(1, std::memory_order_relaxed);
+  return address_of(**frame);
 }
 
 void mark_clean(Slot slot) REQUIRES(lock) {
@@ -151,6 +156,8 @@ uintptr_t take_cached() {
 }
 
 }  // namespace
+
+uint64_t kernel_stack_tables() { return table_frames.load(std::memory_order_relaxed); }
 
 Result<KernelStack> KernelStack::allocate() {
   if (should_fail()) return Error(Errno::NoMem);

@@ -32,6 +32,10 @@ class KernelStack {
 };
 
 uint64_t live_kernel_stacks();     // in use; exact when nothing runs
+// Frames of page tables that map kernel stacks. They are kept once made, so their number tells the most stacks that ever
+// were, and the audit of free frames allows for them.
+uint64_t kernel_stack_tables();
+
 void drain_kernel_stacks();        // this CPU's cache and the shared list, unmapped; see sched::on_every_cpu
 // Whether `address` lies in a guard page below a kernel stack.
 bool is_kernel_stack_guard(uintptr_t address);

@@ -55,8 +55,8 @@ Result<> print_objects(TextSink& sink, const Subject&) {
   sched::on_every_cpu(drain_this_cpu);
   const mem::FrameCounts frames = mem::count_frames();
   sink.print("frames total %llu\nframes free %llu\nframes kernel %llu\nframes table %llu\nframes user %llu\n"
-             "frames file %llu\n", number(frames.total), number(frames.free), number(frames.kernel),
-             number(frames.table), number(frames.user), number(frames.file));
+             "frames file %llu\nframes stack-tables %llu\n", number(frames.total), number(frames.free), number(frames.kernel),
+             number(frames.table), number(frames.user), number(frames.file), number(mem::kernel_stack_tables()));
   // name, bytes of one object, objects in use
   for (mem::ObjectCache* cache = mem::ObjectCache::first(); cache != nullptr; cache = cache->next())
     sink.print("objects %s %zu %llu\n", cache->name(), cache->object_size(), number(cache->live_objects()));
