@@ -100,6 +100,7 @@ TEST(L4_RLIMIT_NPROC_binds_ordinary_users) {
              wait_for(children[0]);
              CHECK_EQ(in_child([] {}), 0);  // its place is free again
              CHECK_OK(kill(children[1], SIGKILL));
+             wait_for(children[1]);
            }),
            0);
 }

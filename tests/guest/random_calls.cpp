@@ -466,6 +466,9 @@ unsigned long all_calls() {
 }  // namespace
 
 TEST(random_calls_with_random_arguments) {
+  // On request only: a run as root once reset the machine, for a reason not found yet, and on Linux some of its processes
+  // cannot be killed (docs/roadmap.md).
+  if (getenv("TINE_RANDOM_CALLS") == nullptr) SKIP("set TINE_RANDOM_CALLS to run it");
   const bool bounded = getenv("TINE_CALLS") == nullptr;
   const uint64_t calls = parameter("TINE_CALLS", 200'000);
   const uint64_t seed = parameter("TINE_SEED", static_cast<uint64_t>(now_ns()));

@@ -21,6 +21,7 @@ static KernelState now;
 // stacks stay once made, so they count as free.
 void KernelState::take() {
   if (this != &now) now.take();
+  memset(static_cast<void*>(counts), 0, sizeof counts);   // its pages, before frames are counted
   static void* volatile heap = malloc(1);   // the heap's region and first page
   (void)heap;
   long long free_frames = 0;
