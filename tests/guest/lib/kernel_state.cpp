@@ -63,12 +63,21 @@ static long long value_of(const KernelState& state, const char* name) {
   return 0;
 }
 
+// Pages that the test process itself writes for the first time in between; each of the things done in between is done more
+// often than this, so that one lost frame each time shows.
+static constexpr long long kOwnPages = 3;
+
+static bool is_again(const char* name, long long then, long long value) {
+  if (strcmp(name, "free frames") == 0) return value >= then - kOwnPages;
+  return value == then;
+}
+
 void check_state_is_again(const KernelState& before) {
   if (before.size == 0) return;
   const bool same = eventually([&] {
     now.take();
     for (int i = 0; i < now.size; i++)
-      if (value_of(before, now.counts[i].name) != now.counts[i].value) return false;
+      if (!is_again(now.counts[i].name, value_of(before, now.counts[i].name), now.counts[i].value)) return false;
     return true;
   });
   if (same) return;
