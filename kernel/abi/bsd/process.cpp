@@ -6,8 +6,8 @@
 #include "process/exit.h"
 #include "process/fork.h"
 #include "process/unshare.h"
-#if TINE_DEBUG
 #include "trace/ktrace.h"
+#if TINE_DEBUG
 #include "trace/self_test.h"
 #endif
 
