@@ -2,6 +2,7 @@
 #include "base/format.h"
 
 #define STB_SPRINTF_NOFLOAT
+#define STB_SPRINTF_MIN 64   // bytes on the stack; longer text goes right into the buffer
 #define STB_SPRINTF_NOUNALIGNED
 #define STB_SPRINTF_STATIC
 #define STB_SPRINTF_IMPLEMENTATION

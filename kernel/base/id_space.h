@@ -15,11 +15,13 @@
 
 namespace tine {
 
-class IdSpace {
+// `Cell<T>` stands for a T in the maps; the unit tests have one that counts how often it is looked at.
+template <template <class> class Cell>
+class BasicIdSpace {
  public:
   static constexpr uint32_t kMaxLast = (1u << 24) - 1;
 
-  constexpr IdSpace() = default;
+  constexpr BasicIdSpace() = default;
 
   // How many bytes of zeroed memory a space up to `last` needs.
   static constexpr size_t storage_bytes(uint32_t last) {
@@ -27,10 +29,10 @@ class IdSpace {
   }
 
   // `storage` is zeroed, 8-byte aligned and outlives the space.
-  IdSpace(uint32_t first, uint32_t last, std::span<std::byte> storage) : first_(first), last_(last) {
+  BasicIdSpace(uint32_t first, uint32_t last, std::span<std::byte> storage) : first_(first), last_(last) {
     ASSERT(first <= last && last <= kMaxLast && storage.size() >= storage_bytes(last));
-    words_ = reinterpret_cast<uint64_t*>(storage.data());
-    block_free_ = reinterpret_cast<uint32_t*>(words_ + word_count(last));
+    words_ = reinterpret_cast<Cell<uint64_t>*>(storage.data());
+    block_free_ = reinterpret_cast<Cell<uint32_t>*>(words_ + word_count(last));
     region_free_ = block_free_ + block_count(last);
     // All free, by blocks; then the numbers outside the range are taken out one by one (less than a block at each end
     // but for a `first` far from 0, which nobody has).
@@ -134,9 +136,13 @@ class IdSpace {
 
   uint32_t first_ = 1, last_ = 0;
   uint32_t free_ = 0;
-  uint64_t* words_ = nullptr;         // bit set: taken, or outside [first, last]
-  uint32_t* block_free_ = nullptr;    // free numbers in each 4096
-  uint32_t* region_free_ = nullptr;   // free numbers in each 262144
+  Cell<uint64_t>* words_ = nullptr;         // bit set: taken, or outside [first, last]
+  Cell<uint32_t>* block_free_ = nullptr;    // free numbers in each 4096
+  Cell<uint32_t>* region_free_ = nullptr;   // free numbers in each 262144
 };
+
+template <class T>
+using PlainCell = T;
+using IdSpace = BasicIdSpace<PlainCell>;
 
 }  // namespace tine

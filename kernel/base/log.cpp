@@ -17,6 +17,7 @@ constexpr size_t kLongestRecord = 512;
 
 constinit char ring[kRingSize];
 constinit uint64_t ring_end = 0;  // absolute position: bytes ever written
+constinit char record_buffer[kLongestRecord];  // the record in the making: stacks have no room for it
 constinit LogLevel console_level = LogLevel::Info;
 constinit ConsoleSink console_sink = nullptr;
 constinit LogEnvironment environment = {[] { return Nanoseconds{0}; }, [] {}, [] {}};
@@ -54,13 +55,11 @@ std::string_view format_record(std::span<char> buffer, LogLevel level, const cha
 
 void log(LogLevel level, const char* format, ...) {
   constexpr size_t kLevelPrefix = 3;  // "<6>"
-  char buffer[kLongestRecord];
+  LogLock lock;
   va_list arguments;
   va_start(arguments, format);
-  const std::string_view record = format_record(buffer, level, format, arguments);
+  const std::string_view record = format_record(record_buffer, level, format, arguments);
   va_end(arguments);
-
-  LogLock lock;
   append(record);
   if (console_sink != nullptr && level <= console_level) console_sink(record.substr(kLevelPrefix));
 }

@@ -3,6 +3,8 @@
 // pass over it (try_ref). For that moment a new record of the same id may stand beside it, hence a multiset.
 #include "identity/user_record.h"
 
+#include <boost/intrusive/unordered_set.hpp>
+
 #include "base/late.h"
 #include "sync/spinlock.h"
 

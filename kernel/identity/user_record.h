@@ -4,7 +4,7 @@
 #pragma once
 
 #include <atomic>
-#include <boost/intrusive/unordered_set.hpp>
+#include <boost/intrusive/unordered_set_hook.hpp>
 
 #include "base/ref.h"
 #include "base/result.h"

@@ -8,9 +8,11 @@
 #include "base/audit.h"
 #include "base/units.h"
 #include "machine/boot.h"
+#include "machine/clock.h"
 #include "machine/cpu.h"
 #include "mem/buddy.h"
 #include "mem/fault_injection.h"
+#include "mem/stack_depth.h"
 #include "sync/spinlock.h"
 
 namespace tine::mem {
@@ -174,10 +176,7 @@ void free_block(Frame& first) {
   buddy.free(first, order);
 }
 
-void release(Frame& frame) {
-  if (frame.use == FrameUse::Pinned) return;
-  const uint32_t references = frame.refs.fetch_sub(1, std::memory_order_acq_rel);
-  if (references > 1) return;
+void detail::end_use(Frame& frame, uint32_t references) {
   if (references == 0)
     panic("frame %#llx released without a reference", static_cast<unsigned long long>(address_of(frame)));
   free_frame(frame);
@@ -197,14 +196,17 @@ void give_range(PhysAddr start, PhysAddr end) {
 
 namespace {
 
-// Other CPUs may allocate between the two looks; what is really lost stays lost.
+// Other CPUs may allocate between the two looks, and one whose hypervisor let it wait may be in the midst of it for some
+// milliseconds; what is really lost stays lost.
 void audit_frames(AuditReport& report) {
-  uint64_t counted = 0, found = 0;
-  for (unsigned attempt = 0; attempt < 10; attempt++) {
+  constexpr Nanoseconds kLongest = 100'000'000;
+  const Nanoseconds end = machine::now() + kLongest;
+  uint64_t counted, found;
+  do {
     counted = count_frames().free;
     found = count_free_frames();
     if (counted == found) return;
-  }
+  } while (machine::now() < end);
   report.problem("%llu free by the counters, %llu in the lists", static_cast<unsigned long long>(counted),
                  static_cast<unsigned long long>(found));
 }
@@ -250,6 +252,7 @@ Result<> init_frames() {
   Frame* zeros = TRY(allocate_frame(FrameUse::Pinned, Contents::Zeroed));
   detail::frame_of_zeros = zeros;
   register_audit("frames", audit_frames);
+  register_stack_audit();
   return {};
 }
 

@@ -34,11 +34,17 @@ struct Frame {
   FrameUse use;
   uint8_t order;                // allocator: log2 of the block's size in frames
   uint16_t low_used;            // Table: no used slot below this one ...
-  uint16_t high_used;           // ... nor at or above this one (a conservative range that keeps copies short)
+  uint16_t high_used;           // ... nor at or above this one (vm/used_slots.h)
   uint16_t reserved;
   union {
     struct { Frame* next; Frame* previous; } free;  // allocator
-    struct { void* owner; uint64_t index; } page;   // File: memory object and page number; Kernel: cache
+    struct {
+      union {
+        void* owner;            // File: memory object; Kernel: cache
+        uint64_t groups;        // Table: bit n: slots of group n may be used (vm/used_slots.h)
+      };
+      uint64_t index;           // File: page number; Table, User: the audit's count
+    } page;
   };
 };
 static_assert(sizeof(Frame) == 32);
@@ -46,6 +52,7 @@ static_assert(sizeof(Frame) == 32);
 namespace detail {
 extern Frame* frame_records;  // indexed by frame number
 extern Frame* frame_of_zeros;
+void end_use(Frame& frame, uint32_t references);  // of which there were so many before the last release
 }  // namespace detail
 
 inline Frame& frame_of(PhysAddr address) { return detail::frame_records[address >> machine::kPageShift]; }
@@ -72,7 +79,11 @@ inline void reference(Frame& frame) {
   if (frame.use != FrameUse::Pinned) frame.refs.fetch_add(1, std::memory_order_relaxed);
 }
 // Drops one reference; frees the frame with the last one. Table frames are released by the page tree instead.
-void release(Frame& frame);
+inline void release(Frame& frame) {
+  if (frame.use == FrameUse::Pinned) return;
+  const uint32_t references = frame.refs.fetch_sub(1, std::memory_order_acq_rel);
+  if (references <= 1) detail::end_use(frame, references);
+}
 inline uint32_t reference_count(const Frame& frame) { return frame.refs.load(std::memory_order_acquire); }
 
 // A frame of zeros for read faults; Pinned, never written.

@@ -14,6 +14,7 @@
 #include "machine/cpu.h"
 #include "mem/fault_injection.h"
 #include "mem/frame.h"
+#include "mem/stack_depth.h"
 #include "sync/spinlock.h"
 
 namespace tine::mem {
@@ -107,14 +108,24 @@ void recycle_slots() {
   recycling = false;
 }
 
+// Sees to it that there is room for a dirty slot: recycles those that there are, or waits until another CPU has.
+void make_room() {
+  while (machine::interrupts_enabled()) {
+    bool recycle, wait;
+    {
+      sync::SpinGuard guard(lock);
+      wait = recycling;
+      recycle = !wait && (dirty_count == kDirtyMost || (dirty_count >= kDirtyMost / 2 && clean_count == 0));
+    }
+    if (recycle) recycle_slots();
+    else if (wait) machine::spin_pause();
+    else return;
+  }
+}
+
 // Maps frames into a slot; the new stack's top, or 0.
 uintptr_t make_stack() {
-  bool many_dirty;
-  {
-    sync::SpinGuard guard(lock);
-    many_dirty = dirty_count >= kDirtyMost / 2 && clean_count == 0;
-  }
-  if (many_dirty && machine::interrupts_enabled()) recycle_slots();
+  make_room();
 
   std::array<Frame*, kKernelStackPages> frames;
   size_t pages = 0;
@@ -132,7 +143,10 @@ uintptr_t make_stack() {
       while (mapped < pages && machine::map_kernel_page(top_of(slot) - (mapped + 1) * machine::kPageSize,
                                                         address_of(*frames[mapped]), allocate_table))
         mapped++;
-      if (mapped == pages) return top_of(slot);
+      if (mapped == pages) {
+        fill_kernel_stack(top_of(slot));
+        return top_of(slot);
+      }
       unmap_pages(slot, mapped);
     }
   }
@@ -173,6 +187,7 @@ Result<KernelStack> KernelStack::allocate() {
 
 KernelStack::~KernelStack() {
   if (top_ == 0) return;
+  measure_kernel_stack(top_);
   {
     machine::BriefInterruptGuard guard;
     CpuCache& cache = caches[machine::cpu_id()];

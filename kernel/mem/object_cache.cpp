@@ -189,8 +189,8 @@ uint64_t ObjectCache::live_objects() const {
   return static_cast<uint64_t>(live);
 }
 
-uint64_t ObjectCache::slab_frames() const NO_THREAD_SAFETY_ANALYSIS {
-  return __atomic_load_n(&slabs_, __ATOMIC_RELAXED) << shape_.order;
+uint64_t ObjectCache::frames() const NO_THREAD_SAFETY_ANALYSIS {
+  return (__atomic_load_n(&slabs_, __ATOMIC_RELAXED) << shape_.order) + (magazines_ != nullptr);
 }
 
 ObjectCache* ObjectCache::first() { return first_cache.load(std::memory_order_acquire); }

@@ -37,7 +37,7 @@ class ObjectCache {
   const char* name() const { return name_; }
   size_t object_size() const { return size_; }
   uint64_t live_objects() const;   // exact when nothing runs
-  uint64_t slab_frames() const;    // frames that its slabs occupy
+  uint64_t frames() const;         // that its slabs and magazines occupy
   void drain();                    // this CPU's magazine, then all empty slabs; see sched::on_every_cpu
 
   // All caches that have ever allocated, for statistics; newest first.

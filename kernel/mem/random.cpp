@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// A ChaCha20 generator per CPU, seeded from the hardware when the CPU first asks and again every mebibyte. After each
-// request the key is replaced by fresh output, so that a later look into kernel memory does not reveal what was handed
-// out before. Source: Bernstein, "Fast-key-erasure random-number generators" (2017). No lock: interrupts are off while
-// a CPU works on its own state.
+// A ChaCha20 generator per CPU, seeded from the hardware when the CPU first asks and again every mebibyte. It fills a
+// pool of some hundred bytes at a time, whose first part at once becomes the next key; what is handed out is erased
+// from the pool. So a later look into kernel memory does not reveal what was handed out before. Source: Bernstein,
+// "Fast-key-erasure random-number generators" (2017). No lock: interrupts are off while a CPU works on its own state.
 #include "base/random.h"
 
 #include <algorithm>
 #include <atomic>
 #include <cstring>
-#include <utility>
 
 #include "base/chacha20.h"
 #include "machine/cpu.h"
@@ -24,31 +23,34 @@ constinit std::atomic<uint64_t> stirred{0};
 
 class Generator {
  public:
-  // At most kBatchBytes.
   void produce(std::span<std::byte> into) {
-    if (until_reseed_ < into.size()) seed();
-    until_reseed_ -= into.size();
-    ChaChaState state = chacha20_state(key_, {0, 0, 0, 0});
-    const ChaChaState first = chacha20_block(state);
-    std::copy_n(first.begin(), key_.size(), key_.begin());     // the next key; never handed out
     while (!into.empty()) {
-      state[12]++;
-      const ChaChaState block = chacha20_block(state);
-      const size_t size = std::min(into.size(), sizeof(block));
-      std::memcpy(into.data(), block.data(), size);
+      if (left_ == 0) refill();
+      const std::span<std::byte> fresh = std::as_writable_bytes(std::span(pool_)).last(left_);
+      const size_t size = std::min(into.size(), fresh.size());
+      std::memcpy(into.data(), fresh.data(), size);
+      std::memset(fresh.data(), 0, size);
+      left_ -= size;
       into = into.subspan(size);
     }
   }
 
-  uint64_t produce_word() {
-    if (words_left_ == 0) {
-      produce(std::as_writable_bytes(std::span(words_)));
-      words_left_ = words_.size();
+ private:
+  static constexpr size_t kBlocks = 8;
+
+  void refill() {
+    if (until_reseed_ < sizeof pool_) seed();
+    until_reseed_ -= sizeof pool_;
+    ChaChaState state = chacha20_state(key_, {0, 0, 0, 0});
+    for (ChaChaState& block : pool_) {
+      block = chacha20_block(state);
+      state[12]++;
     }
-    return std::exchange(words_[--words_left_], 0);
+    std::copy_n(pool_[0].begin(), key_.size(), key_.begin());   // the next key; never handed out
+    std::fill_n(pool_[0].begin(), key_.size(), 0);
+    left_ = sizeof pool_ - sizeof key_;
   }
 
- private:
   void seed() {
     for (unsigned i = 0; i < key_.size(); i += 2) {
       const uint64_t fresh = machine::hardware_random() ^ stirred.load(std::memory_order_relaxed);
@@ -59,8 +61,8 @@ class Generator {
   }
 
   std::array<uint32_t, 8> key_{};
-  std::array<uint64_t, 16> words_{};    // drawn in advance for random_u64
-  size_t words_left_ = 0;
+  std::array<ChaChaState, kBlocks> pool_{};
+  size_t left_ = 0;                     // bytes at the end of the pool that nobody has had
   size_t until_reseed_ = 0;
 };
 
@@ -81,8 +83,9 @@ void random_bytes(std::span<std::byte> into) {
 }
 
 uint64_t random_u64() {
-  machine::InterruptGuard guard;
-  return generators[machine::cpu_id()].generator.produce_word();
+  uint64_t word;
+  random_bytes(std::as_writable_bytes(std::span(&word, 1)));
+  return word;
 }
 
 // Lemire's method: the high half of a 128-bit product is uniform once the few biased low halves are refused.

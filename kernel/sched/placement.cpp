@@ -144,7 +144,7 @@ Thread* steal_for(RunQueue& thief) NO_THREAD_SAFETY_ANALYSIS {
 }
 
 Result<> set_affinity(Thread& thread, CpuSet cpus) NO_THREAD_SAFETY_ANALYSIS {
-  if ((cpus & online_cpus()) == 0) return Error(Errno::Inval);
+  if ((cpus & online_cpus()) == 0 || thread.is_idle) return Error(Errno::Inval);
   RunQueue& queue = lock_queue_of(thread);
   thread.affinity.store(cpus, std::memory_order_relaxed);
   const bool misplaced = (cpus & bit_of(queue.cpu)) == 0;

@@ -21,7 +21,7 @@ namespace tine::sched {
 
 namespace {
 
-// The context in which a CPU starts, until process/ binds a proper idle thread (bind_idle). It has no stack of its own.
+// The context in which a CPU starts, until it has an idle process (bind_idle). It has no stack of its own.
 class BootThread final : public Thread {
  public:
   BootThread() : Thread("idle", mem::KernelStack()) { is_idle = true; }
@@ -33,14 +33,13 @@ constinit std::array<Late<BootThread>, machine::kMaxCpus> boot_threads;
 constinit std::atomic<CpuSet> online{0};
 
 void switch_machine_state(Thread& from, Thread& to) {
-  const machine::PhysAddr from_root = from.address_space_root(), to_root = to.address_space_root();
-  if (from_root != 0) machine::save_user_state(from.user_state, from.stack_top());
+  const machine::UserTop *from_top = from.user_top(), *to_top = to.user_top();
+  if (from_top != nullptr) machine::save_user_state(from.user_state, from.stack_top());
   // As close as can be to the load: once `from` has said that it left, its page table may go.
   from.on_switch_out();
   to.on_switch_in();
-  const machine::PhysAddr root = to_root != 0 ? to_root : machine::kernel_top_table();
-  if (machine::loaded_top_table() != root) machine::load_top_table(root);
-  if (to_root != 0) machine::load_user_state(to.user_state, to.stack_top());
+  if (machine::loaded_user_top() != to_top) machine::load_user_top(to_top);
+  if (to_top != nullptr) machine::load_user_state(to.user_state, to.stack_top());
   machine::set_kernel_stack(to.stack_top());   // also for a kernel process: it may execute a program before it leaves
   machine::set_current_thread(&to, to.user_work);
 }

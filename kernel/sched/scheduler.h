@@ -17,7 +17,7 @@ Result<> init_this_cpu();
 // A complete thread's first step into the run queues: picks a CPU (idle before busy, the parent's caches considered).
 void start(Thread& thread);
 unsigned choose_cpu_for_fork(const Thread& thread);
-// Bound to one CPU and never queued (R15): runs only when `cpu` switches to it itself.
+// Bound to one CPU and never queued (R15): runs only when `cpu` switches to it itself, for want of others.
 void bind_idle(Thread& thread, unsigned cpu);
 
 // Gives the CPU to somebody else; the running thread stays runnable.
@@ -47,7 +47,7 @@ bool interrupt_pending();                  // the running thread has kWorkSignal
 // --- Parameters ---
 void set_priority(Thread& thread, Priority priority);
 CpuSet online_cpus();
-Result<> set_affinity(Thread& thread, CpuSet cpus);    // Inval when no running CPU is in it; moves the thread
+Result<> set_affinity(Thread& thread, CpuSet cpus);    // Moves the thread. Inval: no running CPU is in it, or the thread is a CPU's own
 // Moves the running thread to each CPU in turn and calls function() there: for what only a CPU itself may touch.
 void on_every_cpu(void (*function)());
 

@@ -46,8 +46,8 @@ class Thread {
   Thread(const Thread&) = delete;
   Thread& operator=(const Thread&) = delete;
 
-  // What the context switch needs to know from the layers above: the page table to load; 0: any (kernel thread).
-  virtual machine::PhysAddr address_space_root() { return 0; }
+  // What the context switch needs to know from the layers above: the user half to load; null: none (kernel thread).
+  virtual const machine::UserTop* user_top() { return nullptr; }
   // Runs on each switch to / away from this thread, interrupts off (seeds S3, S4: clocks of the process).
   virtual void on_switch_in() {}
   virtual void on_switch_out() {}

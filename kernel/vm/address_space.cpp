@@ -3,8 +3,11 @@
 // map.cpp, remap.cpp, advise.cpp, inherit.cpp, fault.cpp and peek.cpp.
 #include "vm/address_space.h"
 
+#include <optional>
+
 #include "base/audit.h"
 #include "base/late.h"
+#include "sched/wait_queue.h"
 #include "sync/spinlock.h"
 #include "vm/init.h"
 
@@ -19,24 +22,33 @@ using AllSpaces = boost::intrusive::list<AddressSpace, Hook>;
 constinit sync::Spinlock all_lock{"all address spaces"};
 constinit Late<AllSpaces> all_spaces;
 
+// Spaces that are listed no more and still give back their tables, which takes as long as they are large. Counted up
+// under all_lock.
+constinit std::atomic<unsigned> departing{0};
+constinit Late<sched::WaitQueue> departed;
+
 std::atomic<uint64_t> next_id{1};
 
 }  // namespace
 
 Result<Ref<AddressSpace>> AddressSpace::create() {
-  return mem::make_ref<AddressSpace>(TRY(KernelPageTree::make()));
+  return mem::make_ref<AddressSpace>();
 }
 
-AddressSpace::AddressSpace(KernelPageTree&& tree)
-    : tree_(std::move(tree)), root_(tree_.root()), id_(next_id.fetch_add(1, std::memory_order_relaxed)) {
+AddressSpace::AddressSpace() : id_(next_id.fetch_add(1, std::memory_order_relaxed)) {
   sync::SpinGuard guard(all_lock);
   all_spaces->push_back(*this);
 }
 
 AddressSpace::~AddressSpace() {
   ASSERT(active_.load() == 0);
-  sync::SpinGuard guard(all_lock);
-  all_spaces->erase(all_spaces->iterator_to(*this));
+  {
+    sync::SpinGuard guard(all_lock);
+    all_spaces->erase(all_spaces->iterator_to(*this));
+    ++departing;
+  }
+  tree_.clear();   // lets others run in between
+  if (--departing == 0) departed->wake_all();
 }
 
 // A space that is about to go is passed over.
@@ -50,13 +62,14 @@ Ref<AddressSpace> AddressSpace::next_after(AddressSpace* space) {
 // --- Fork ---
 
 // Nobody else knows this space yet, so its own lock is not needed; and a lock of this class is held already.
-void AddressSpace::inherit_from(AddressSpace& parent) NO_THREAD_SAFETY_ANALYSIS {
-  parent.tree_.fork_into(tree_);
+Result<> AddressSpace::inherit_from(AddressSpace& parent) NO_THREAD_SAFETY_ANALYSIS {
+  TRY(parent.tree_.fork_into(tree_));
   regions_ = parent.regions_;
   layout_ = parent.layout_;
   limits_ = parent.limits_;
   heap_ = parent.heap_;
   peak_resident_ = tree_.pages();
+  return {};
 }
 
 Result<Ref<AddressSpace>> AddressSpace::fork() {
@@ -64,7 +77,7 @@ Result<Ref<AddressSpace>> AddressSpace::fork() {
   bool special;
   {
     sync::MutexGuard guard(lock_);
-    child->inherit_from(*this);
+    TRY(child->inherit_from(*this));
     flush(0, machine::kUserEnd);  // what the TLB calls writable is so no longer
     special = regions_.special_count() != 0;
   }
@@ -88,7 +101,7 @@ void AddressSpace::activate(unsigned cpu) {
   active_.fetch_or(
       CpuSet{1} << cpu);  // from here on a flush interrupts this CPU; one before shows in the generation
   const LastSpace& last = last_space[cpu];
-  if (machine::loaded_top_table() == root_ && (last.id != id_ || last.generation != generation_.load()))
+  if (machine::loaded_user_top() == &top() && (last.id != id_ || last.generation != generation_.load()))
     machine::flush_local_tlb();
 }
 
@@ -156,9 +169,15 @@ uint64_t AddressSpace::resident_pages(uintptr_t start, uintptr_t end) const {
 
 // --- Audit ---
 
-// Reads all spaces without their locks: it means something only while nothing else runs.
+// Reads all spaces without their locks: it means something only while nothing else runs. But what has been killed just
+// now may still be giving back its tables, which nobody refers to any more: that is waited for.
 void AddressSpace::audit(AuditReport& report) NO_THREAD_SAFETY_ANALYSIS {
-  sync::SpinGuard guard(all_lock);
+  std::optional<sync::SpinGuard> guard(std::in_place, all_lock);
+  while (departing.load() != 0) {
+    guard.reset();
+    (void)sched::wait_until(*departed, {"audit", sched::Sleep::Uninterruptible}, [] { return departing.load() == 0; });
+    guard.emplace(all_lock);
+  }
   PageTally found;
   for (const AddressSpace& space : *all_spaces) space.tree_.tally(found);
   for (const AddressSpace& space : *all_spaces) {
@@ -190,6 +209,7 @@ void AddressSpace::audit(AuditReport& report) NO_THREAD_SAFETY_ANALYSIS {
 
 Result<> init() {
   all_spaces.construct();
+  departed.construct("departing memory");
   register_audit("memory", AddressSpace::audit);
   return {};
 }

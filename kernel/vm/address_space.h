@@ -110,15 +110,15 @@ class AddressSpace : public RefCounted<AddressSpace>, public mem::FromCache<Addr
 
   // An empty one, with Layout::fixed(). Errors: NoMem.
   static Result<Ref<AddressSpace>> create();
-  explicit AddressSpace(KernelPageTree&& tree);  // for create()
+  AddressSpace();  // for create()
   // A child's: O(1), unless regions are marked with an inheritance of their own. Errors: NoMem.
   Result<Ref<AddressSpace>> fork();
   ~AddressSpace();
 
   // --- The CPUs that run here ---
   // Interrupts are off from deactivate() of one space, on this CPU, to activate() of the next, if any, and
-  // until its root(), or the kernel's, is loaded.
-  machine::PhysAddr root() const { return root_; }
+  // until its top(), or the kernel's, is loaded.
+  const machine::UserTop& top() const NO_THREAD_SAFETY_ANALYSIS { return tree_.top(); }
   void activate(unsigned cpu);
   void deactivate(unsigned cpu);
   CpuSet active_cpus() const { return active_.load(); }
@@ -130,6 +130,8 @@ class AddressSpace : public RefCounted<AddressSpace>, public mem::FromCache<Addr
   // Addresses and sizes are bytes; ranges are checked here; errors as in the manual pages.
   Result<uintptr_t> map(const MapRequest& request);
   Result<> unmap(uintptr_t start, uint64_t size);
+  // shmdt(2): what is left of the mapping of `object` that began at `base`. Inval: there is none.
+  Result<> detach(uintptr_t base, const MemoryObject& object);
   Result<> protect(uintptr_t start, uint64_t size, uint8_t protection);
   Result<uintptr_t> remap(const RemapRequest& request);
   uintptr_t set_break(uintptr_t end);  // returns the end of the heap, changed or not
@@ -192,9 +194,11 @@ class AddressSpace : public RefCounted<AddressSpace>, public mem::FromCache<Addr
   class Removal;  // a PageGather that knows whom to tell: vm/removal.h
 
   static Ref<AddressSpace> next_after(AddressSpace* space);  // null: the first
-  void inherit_from(AddressSpace& parent) REQUIRES(parent.lock_);
+  Result<> inherit_from(AddressSpace& parent) REQUIRES(parent.lock_);
   Result<> apply_inheritance();  // inherit.cpp
-  Result<> split_off(const Region& region, Removal& removal) REQUIRES(lock_);
+  // Not inlined into each other: each has a Removal on the stack, half a KiB.
+  [[gnu::noinline]] Result<> inherit(const Region& region) REQUIRES(lock_);
+  [[gnu::noinline]] Result<> split_off(const Region& region) REQUIRES(lock_);
 
   uint64_t tree_pages() const NO_THREAD_SAFETY_ANALYSIS { return tree_.pages(); }  // an atomic
   // Before pages go.
@@ -226,8 +230,8 @@ class AddressSpace : public RefCounted<AddressSpace>, public mem::FromCache<Addr
   Result<uintptr_t> move_region(const Region& region, const RemapRequest& request) REQUIRES(lock_);
 
   // advise.cpp, inherit.cpp
-  Result<> discard(uintptr_t start, uintptr_t end) REQUIRES(lock_);
-  Result<> share_private(const Region& region) REQUIRES(lock_);
+  [[gnu::noinline]] Result<> discard(uintptr_t start, uintptr_t end) REQUIRES(lock_);
+  [[gnu::noinline]] Result<> share_private(const Region& region) REQUIRES(lock_);
 
   // peek.cpp
   Result<> read_part(uintptr_t address, std::span<std::byte> into, Reach reach) REQUIRES(lock_);
@@ -243,7 +247,6 @@ class AddressSpace : public RefCounted<AddressSpace>, public mem::FromCache<Addr
   uint64_t locked_pages_ GUARDED_BY(lock_) = 0;
   bool lock_future_ GUARDED_BY(lock_) = false;
   uint64_t peak_resident_ GUARDED_BY(lock_) = 0;
-  const machine::PhysAddr root_;
   const uint64_t id_;  // never used again; what Region::locked_by refers to
   std::atomic<CpuSet> active_{0};
   std::atomic<uint64_t> generation_{0};  // flushes so far

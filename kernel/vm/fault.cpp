@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Page faults. The page tree alone resolves a write to memory that fork shared; the region map is asked only
 // when there is no page, or the entry does not allow the access.
+#include <array>
 #include <cstring>
 
 #include "vm/address_space.h"
@@ -21,9 +22,14 @@ FaultResult fault_result(Errno error) {
 FaultResult AddressSpace::handle_fault(uintptr_t address, Access access) {
   if (address >= machine::kUserEnd) return FaultResult::NoMapping;
   const uintptr_t page = round_down(address, kPageSize);
-  sync::MutexGuard guard(lock_);
-  Removal removal(*this, page, page + kPageSize);
-  return resolve(page, access, removal);
+  FaultResult result;
+  {
+    sync::MutexGuard guard(lock_);
+    Removal removal(*this, page, page + kPageSize);
+    result = resolve(page, access, removal);
+  }
+  machine::take_over_user_top();
+  return result;
 }
 
 FaultResult AddressSpace::resolve(uintptr_t page, Access access, Removal& removal) {
@@ -109,11 +115,16 @@ void AddressSpace::fault_around(const Region& region, uintptr_t page, KernelPage
   const uintptr_t first = std::max(block, region.start);
   const uintptr_t last = std::min(block + kFaultAroundPages * kPageSize, region.end);
   const uint64_t flags = rights_of(region.protection) | (region.shared() ? Entry::kShared : 0);
-  for (uintptr_t at = first; at < last; at += kPageSize) {
-    const KernelPageTree::Slot neighbour{slot.table, machine::index_at(0, at)};  // a block lies in one table
-    if (neighbour.get().bits() != 0) continue;
-    if (Frame* frame = region.object->resident_page(region.page_index(at)))
+  std::array<Frame*, kFaultAroundPages> room;
+  const std::span<Frame*> frames = std::span(room).first((last - first) / kPageSize);
+  region.object->resident_pages(region.page_index(first), frames);
+  KernelPageTree::Slot neighbour{slot.table, machine::index_at(0, first)};  // a block lies in one table
+  for (Frame* frame : frames) {
+    if (frame != nullptr && neighbour.get().bits() == 0)
       tree_.put(neighbour, *frame, flags);
+    else if (frame != nullptr)
+      mem::release(*frame);
+    ++neighbour.index;
   }
 }
 

@@ -89,33 +89,34 @@ Result<> AddressSpace::apply_inheritance() {
   const RegionMap before = regions_;
   Result<> result;
   before.for_each_special([&](const Region& region) NO_THREAD_SAFETY_ANALYSIS {
-    if (!result) return;
-    Removal removal(*this, region.start, region.end);
-    switch (region.inherit) {
-      case Inherit::Copy:
-        break;
-      case Inherit::None:
-        result = unmap_range(region.start, region.end);
-        break;
-      case Inherit::Split:
-        result = split_off(region, removal);
-        break;
-      case Inherit::Zero: {
-        result = discard(region.start, region.end);
-        Region fresh = region;
-        fresh.object = nullptr;
-        fresh.flags &= static_cast<uint16_t>(~kShared);
-        if (result && !region.anonymous()) result = regions_.insert(std::move(fresh));
-        break;
-      }
-    }
+    if (result) result = inherit(region);
   });
   return result;
 }
 
+Result<> AddressSpace::inherit(const Region& region) {
+  switch (region.inherit) {
+    case Inherit::Copy:
+      return {};
+    case Inherit::None:
+      return unmap_range(region.start, region.end);
+    case Inherit::Split:
+      return split_off(region);
+    case Inherit::Zero:
+      break;
+  }
+  TRY(discard(region.start, region.end));
+  if (region.anonymous()) return {};
+  Region fresh = region;
+  fresh.object = nullptr;
+  fresh.flags &= static_cast<uint16_t>(~kShared);
+  return regions_.insert(std::move(fresh));
+}
+
 // A region that the child gets a copy of, though it is shared memory: private pages with the object's
 // contents as they are now.
-Result<> AddressSpace::split_off(const Region& region, Removal& removal) {
+Result<> AddressSpace::split_off(const Region& region) {
+  Removal removal(*this, region.start, region.end);
   TRY(tree_.isolate(region.start, region.end, removal));
   Region own = region;
   own.object = nullptr;

@@ -81,7 +81,7 @@ void KernelPages::pause() { sched::maybe_yield(); }
 
 Result<Frame*> allocate_user_page(mem::Contents contents) {
   Frame* page = TRY(mem::allocate_frame(mem::FrameUse::User, contents));
-  page->page = {nullptr, 0};
+  page->page = {};
   return page;
 }
 

@@ -139,6 +139,23 @@ Result<> AddressSpace::unmap(uintptr_t start, uint64_t size) {
   return unmap_range(start, start + length);
 }
 
+Result<> AddressSpace::detach(uintptr_t base, const MemoryObject& object) {
+  const uintptr_t end = base + round_up(object.size(), kPageSize);
+  sync::MutexGuard guard(lock_);
+  bool found = false;
+  uintptr_t at = base;
+  for (const Region* region; (region = regions_.at_or_after(at)) != nullptr && region->start < end;) {
+    const uintptr_t start = region->start;
+    at = region->end;
+    const bool belongs = region->object != nullptr && &region->object->itself() == &object &&
+                         start - region->offset * kPageSize == base;
+    if (!belongs) continue;
+    TRY(unmap_range(start, at));
+    found = true;
+  }
+  return found ? Result<>() : Error(Errno::Inval);
+}
+
 Result<> AddressSpace::protect(uintptr_t start, uint64_t size, uint8_t protection) {
   if (!is_aligned(start, kPageSize)) return Error(Errno::Inval);
   if (size == 0) return {};

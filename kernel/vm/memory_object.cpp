@@ -20,14 +20,17 @@ Result<mem::Frame*> AnonymousObject::page(uint64_t index, Access) {
   return page;
 }
 
-mem::Frame* AnonymousObject::resident_page(uint64_t index) {
+void AnonymousObject::resident_pages(uint64_t first, std::span<mem::Frame*> into) {
   sync::MutexGuard guard(lock_);
-  mem::Frame* page = store_.get(index);
-  if (page != nullptr) mem::reference(*page);
-  return page;
+  store_.get_range(first, into);
 }
 
 std::string_view AnonymousObject::path(std::span<char>) const { return "/dev/zero (deleted)"; }
+
+uint64_t AnonymousObject::resident() const {
+  sync::MutexGuard guard(lock_);
+  return store_.count();
+}
 
 Result<> AnonymousObject::adopt(uint64_t index, mem::Frame& page) {
   sync::MutexGuard guard(lock_);

@@ -31,9 +31,14 @@ class MemoryObject : public RefCounted<MemoryObject> {
   // the end (SIGBUS), NoMem, NoSpc. May sleep.
   virtual Result<mem::Frame*> page(uint64_t index, Access access) = 0;
 
-  // The page if it is there, with a reference for the caller; else null. Allocates nothing. For fault-around,
-  // mincore.
-  virtual mem::Frame* resident_page(uint64_t index) = 0;
+  // The pages from `first` on that are there, each with a reference for the caller, and null for the others.
+  // Allocates nothing. For fault-around, mincore.
+  virtual void resident_pages(uint64_t first, std::span<mem::Frame*> into) = 0;
+  mem::Frame* resident_page(uint64_t index) {
+    mem::Frame* page;
+    resident_pages(index, {&page, 1});
+    return page;
+  }
 
   virtual uint64_t size() const = 0;  // bytes
 
@@ -73,16 +78,17 @@ class AnonymousObject final : public MemoryObject, public mem::FromCache<Anonymo
   ~AnonymousObject() override = default;
 
   Result<mem::Frame*> page(uint64_t index, Access access) override;
-  mem::Frame* resident_page(uint64_t index) override;
+  void resident_pages(uint64_t first, std::span<mem::Frame*> into) override;
   uint64_t size() const override { return pages_ * mem::kPageSize; }
   std::string_view path(std::span<char> buffer) const override;
 
+  uint64_t resident() const;  // pages present
   // Makes `page` the one with number `index`, where there is none; takes over the caller's reference, also on
   // failure.
   Result<> adopt(uint64_t index, mem::Frame& page);
 
  private:
-  sync::Mutex lock_{"anonymous object"};
+  mutable sync::Mutex lock_{"anonymous object"};
   PageStore store_ GUARDED_BY(lock_);
   const uint64_t pages_;  // mremap(2) does not make it larger
 };

@@ -12,6 +12,7 @@
 
 #include "machine/paging.h"
 #include "mem/frame.h"
+#include "vm/used_slots.h"
 
 namespace tine::vm {
 
@@ -75,16 +76,14 @@ class PageGather {
         record.refs.fetch_sub(1, std::memory_order_acq_rel) != 1)
       return;
     Table& table = Policy::table_at(Policy::address_of(record));
-    for (unsigned i = record.low_used; i < record.high_used; ++i) {
-      const Entry entry = table.get(i);
-      if (entry.bits() == 0) continue;
+    for_each_used_slot(record, table, [&](unsigned i, Entry entry) {
       table.set(i, Entry());
       Frame& child = Policy::frame_at(entry.address());
       if (level == 0)
         Policy::release_page(child);
       else
         drop_table(child, level - 1);
-    }
+    });
     Policy::free_table(record);
     if (level == 0) Policy::pause();
   }

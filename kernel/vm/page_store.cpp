@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "vm/page_store.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "mem/object_cache.h"
@@ -30,6 +31,25 @@ mem::Frame* PageStore::get(uint64_t index) const {
   for (unsigned level = height_; level > 0 && at != nullptr; --level)
     at = static_cast<Node*>(at)->slots[slot_index(level, index)];
   return static_cast<mem::Frame*>(at);
+}
+
+void PageStore::get_range(uint64_t first, std::span<mem::Frame*> into) const {
+  while (!into.empty()) {
+    // As many as lie in one node of the lowest level.
+    const std::span<mem::Frame*> part = into.first(std::min<size_t>(into.size(), kWays - first % kWays));
+    const void* at = first < pages_per_slot(height_ + 1) ? root_ : nullptr;
+    for (unsigned level = height_; level > 1 && at != nullptr; --level)
+      at = static_cast<const Node*>(at)->slots[slot_index(level, first)];
+    std::ranges::fill(part, nullptr);
+    if (at != nullptr) {
+      void* const* pages = height_ == 0 ? &root_ : static_cast<const Node*>(at)->slots + first % kWays;
+      const size_t present = height_ == 0 ? 1 : part.size();
+      for (size_t i = 0; i < present; ++i)
+        if ((part[i] = static_cast<mem::Frame*>(pages[i])) != nullptr) mem::reference(*part[i]);
+    }
+    first += part.size();
+    into = into.subspan(part.size());
+  }
 }
 
 // The slot of a page, with the nodes to it. Counts a null slot as filled from here on.

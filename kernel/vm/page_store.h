@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 
 #include "base/result.h"
 #include "mem/frame.h"
@@ -24,6 +25,8 @@ class PageStore {
 
   // The page, or null for a hole. The reference stays the store's.
   mem::Frame* get(uint64_t index) const;
+  // The pages from `first` on, each with a reference for the caller; null for holes.
+  void get_range(uint64_t first, std::span<mem::Frame*> into) const;
   // The page; a hole is filled with zeros. Not for writing. Errors: NoMem, FBig.
   Result<mem::Frame*> get_or_make(uint64_t index);
   // The same for writing: never Pinned.

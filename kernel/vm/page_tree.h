@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // PageTree: the hardware's four-level page table, used as a persistent tree so that fork costs the same
-// for every size of process (DESIGN R1.1). Fork shares every entry of the top table with the child and
+// for every size of process (DESIGN R1.1). Fork shares every entry of the top level with the child and
 // takes W away from both; the first write through a shared table copies that table, one level at a time.
+// The top itself is no table but a machine::UserTop, whose entries span 1 GiB; a large tree has a top table.
 //
 // The rules, all checked by verify() or by the unit test:
 //  - A table's reference count is the number of entries that point to it; a page's, the same plus other
@@ -15,8 +16,8 @@
 //  - A page may be kept though no access is allowed (PROT_NONE): its entry then is not present, but not
 //    zero.
 //
-// A Frame record of a table holds: low_used and high_used, between which all used slots lie; reserved,
-// the number of used slots. The caller serialises the calls for one tree (the address space's lock).
+// A Frame record of a table holds: which slots may be used (used_slots.h); reserved, the number of used
+// slots. The caller serialises the calls for one tree (the address space's lock).
 #pragma once
 
 #include <algorithm>
@@ -27,7 +28,9 @@
 #include "base/assert.h"
 #include "base/result.h"
 #include "base/units.h"
+#include "machine/user_top.h"
 #include "vm/page_gather.h"
+#include "vm/used_slots.h"
 
 namespace tine::vm {
 
@@ -53,6 +56,7 @@ template <PagePolicy Policy>
 class PageTree {
  public:
   using Gather = PageGather<Policy>;
+  using Top = machine::UserTop;
 
   // A place for a page, in a leaf table that only this tree holds. Good until the next call that changes the
   // tree.
@@ -66,24 +70,22 @@ class PageTree {
     Slot slot;  // of NeedsCopy and Denied
   };
 
-  static Result<PageTree> make() {
-    Frame* top = Policy::allocate_top();
-    if (top == nullptr) return Error(Errno::NoMem);
-    return PageTree(*top);
-  }
-  PageTree(PageTree&& other) noexcept
-      : top_(std::exchange(other.top_, nullptr)), used_(other.used_), pages_(other.pages_.load()) {}
-  PageTree& operator=(PageTree&&) = delete;
-  // No CPU may run on the tree any more, or hold it in its TLB. Stops at the first table that other trees
-  // hold.
-  ~PageTree();
+  PageTree() = default;
+  PageTree(const PageTree&) = delete;
+  PageTree& operator=(const PageTree&) = delete;
+  ~PageTree() { clear(); }
 
-  PhysAddr root() const { return Policy::address_of(Policy::frame_of(*top_)); }
+  // Drops everything. No CPU may run on the tree any more, or hold it in its TLB. Stops at tables that other
+  // trees hold.
+  void clear();
+
+  const Top& top() const { return top_; }
   uint64_t pages() const { return pages_.load(std::memory_order_relaxed); }
 
   // Shares everything in this tree with `child`, which is empty; the cost does not depend on how much that
-  // is. The caller flushes this tree's user addresses from the TLBs before the child may run.
-  void fork_into(PageTree& child);
+  // is. The caller flushes this tree's user addresses from the TLBs before the child may run. Errors: NoMem, only
+  // when the top level is a table.
+  Result<> fork_into(PageTree& child);
 
   // The leaf entry; zero if there is no page. Its W says nothing about the tables above.
   Entry lookup(uintptr_t address) const;
@@ -117,21 +119,24 @@ class PageTree {
   // visit(address, entry) for each page of [start, end).
   template <class Visit>
   void for_each(uintptr_t start, uintptr_t end, Visit&& visit) const {
-    if (start < end) visit_in(*top_, machine::kTopLevel, 0, start, end, visit);
+    if (start < end)
+      at_top([&](auto& top, unsigned level) { visit_in(top, level, 0, start, end, visit); });
   }
 
   // The audit, in two passes over all trees while nothing changes them: tally() counts how often each table
   // and each anonymous page is referred to (in Frame::page.index, which is 0 between audits); verify(),
   // called after tally() of every tree, compares that with the reference counts, checks the rules above,
   // clears the tallies and returns the number of broken rules.
-  void tally(PageTally& found) const { tally_in(*top_, machine::kTopLevel, found); }
-  unsigned verify() const { return verify_in(*top_, machine::kTopLevel); }
+  void tally(PageTally& found) const {
+    at_top([&](auto& top, unsigned level) { tally_in(top, level, found); });
+  }
+  unsigned verify() const {
+    return at_top([&](auto& top, unsigned level) { return verify_in(top, level); });
+  }
 
  private:
   static constexpr uint64_t kWritable = Entry::kWritable;
   static constexpr unsigned kTop = machine::kTopLevel;
-
-  explicit PageTree(Frame& top) : top_(&table_of(top)) { reset(top); }
 
   static Table& table_of(const Frame& record) { return Policy::table_at(Policy::address_of(record)); }
   static Table& table_at(Entry entry) { return Policy::table_at(entry.address()); }
@@ -142,43 +147,59 @@ class PageTree {
     return page.use == mem::FrameUse::User && mem::reference_count(page) == 1;
   }
   static void reset(Frame& record) {
-    record.low_used = machine::kEntriesPerTable;
-    record.high_used = 0;
+    record.page = {};
+    note_no_slot(record);
     record.reserved = 0;
-    record.page = {nullptr, 0};
   }
 
-  // The top table spans a few used slots far apart, which a bitmap finds; the others' used slots lie close
-  // together.
-  template <class Visit>
-  void for_each_used(Table& table, unsigned level, Visit&& visit) const {
-    if (level == kTop) {
-      for (unsigned word = 0; word < used_.size(); ++word)
-        for (uint64_t bits = used_[word]; bits != 0; bits &= bits - 1) {
-          const unsigned i = word * 64 + std::countr_zero(bits);
-          visit(i, table.get(i));
-        }
-      return;
-    }
-    const Frame& record = Policy::frame_of(table);
-    for (unsigned i = record.low_used; i < record.high_used; ++i)
-      if (const Entry entry = table.get(i); entry.bits() != 0) visit(i, entry);
+  // function(node, level) with the top, of whichever kind it is. What is the same for the top and for tables takes either
+  // as `Node`.
+  auto at_top(auto&& function) const {
+    if (Table* table = top_.whole()) [[unlikely]] return function(std::as_const(*table), kTop);
+    return function(top_, Top::kLevel);
   }
-  void fill(Table& table, unsigned level, unsigned i, Entry entry) {
+  auto at_top(auto&& function) {
+    if (Table* table = top_.whole()) [[unlikely]] return function(*table, kTop);
+    return function(top_, Top::kLevel);
+  }
+
+  static unsigned slot_in(const Top&, unsigned, uintptr_t address) { return Top::slot_of(address); }
+  static unsigned slot_in(const Table&, unsigned level, uintptr_t address) { return machine::index_at(level, address); }
+
+  static void for_each_used(const Top& top, auto&& visit) { top.for_each(visit); }
+  static void for_each_used(const Table& table, auto&& visit) { for_each_used_slot(record_of(table), table, visit); }
+  // The same for those whose span, with slot 0 at address `base`, meets [start, end), which the node spans in part
+  // or whole: visit(slot, entry, address).
+  static void for_each_used_in(const Top& top, unsigned level, uintptr_t, uintptr_t start, uintptr_t end, auto&& visit) {
+    const unsigned first = Top::slot_of(start), last = Top::slot_of(end - 1);
+    top.for_each([&](unsigned i, Entry entry) {
+      if (i >= first && i <= last) visit(i, entry, i * machine::span_of(level));
+    });
+  }
+  static void for_each_used_in(const Table& table, unsigned level, uintptr_t base, uintptr_t start, uintptr_t end,
+                               auto&& visit) {
+    const unsigned shift = machine::kPageShift + level * machine::kTableShift;
+    const uintptr_t first = start > base ? (start - base) >> shift : 0;
+    const uintptr_t last = (end - 1 - base) >> shift;
+    if (first >= machine::kEntriesPerTable) return;
+    const auto after = static_cast<unsigned>(std::min<uintptr_t>(machine::kEntriesPerTable, last + 1));
+    for_each_noted_slot(record_of(table), static_cast<unsigned>(first), after, [&](unsigned i) {
+      if (const Entry entry = table.get(i); entry.bits() != 0) visit(i, entry, base + (uintptr_t{i} << shift));
+    });
+  }
+  static Frame& record_of(const Table& table) { return Policy::frame_of(const_cast<Table&>(table)); }
+
+  static void fill(Top& top, unsigned i, Entry entry) { top.set(i, entry); }
+  static void fill(Table& table, unsigned i, Entry entry) {
     table.set(i, entry);
     Frame& record = Policy::frame_of(table);
-    if (i < record.low_used) record.low_used = static_cast<uint16_t>(i);
-    if (i >= record.high_used) record.high_used = static_cast<uint16_t>(i + 1);
+    note_used_slot(record, i);
     ++record.reserved;
-    if (level == kTop) used_[i / 64] |= uint64_t{1} << (i % 64);
   }
-  void empty(Table& table, unsigned level, unsigned i) {
+  static void empty(Top& top, unsigned i) { top.set(i, Entry()); }
+  static void empty(Table& table, unsigned i) {
     table.set(i, Entry());
-    if (--Policy::frame_of(table).reserved == 0) {
-      Policy::frame_of(table).low_used = machine::kEntriesPerTable;
-      Policy::frame_of(table).high_used = 0;
-    }
-    if (level == kTop) used_[i / 64] &= ~(uint64_t{1} << (i % 64));
+    if (Frame& record = Policy::frame_of(table); --record.reserved == 0) note_no_slot(record);
   }
 
   static Frame* new_table() {
@@ -187,25 +208,36 @@ class PageTree {
     return record;
   }
   static void share(Table& from, unsigned i, Entry entry, Table& to);
-  Frame* copy_table(Frame& original, unsigned level);
-  Table* own_child(Table& table, unsigned level, unsigned i, Entry entry, Gather& gather);
+  static Frame* copy_table(Frame& original);
+  Result<> make_top_table();
+  template <class Node>
+  [[gnu::always_inline]] Table* own_child(Node& node, unsigned level, unsigned i, Entry entry, Gather& gather) {
+    return entry.writable() ? &table_at(entry) : make_private(node, level, i, entry, gather);
+  }
+  template <class Node>
+  Table* make_private(Node& node, unsigned level, unsigned i, Entry entry, Gather& gather);
+  template <class Node>
+  [[gnu::always_inline]] Result<Table*> child_for(Node& node, unsigned level, uintptr_t address, bool create, Gather& gather);
   Result<Table*> table_for(uintptr_t address, unsigned level, bool create, Gather& gather);
 
-  void reclaim_tables(Table& table, unsigned level) const;
-  void reclaim_pages(Table& table) const;
+  template <class Node>
+  static void reclaim_tables(Node& node);
+  static void reclaim_pages(Table& table);
   static Entry with_rights(Entry entry, uint64_t flags);
   static bool loses_rights(Entry before, Entry after);
 
   uint64_t count_pages(const Frame& record, unsigned level) const;
   Result<> isolate_edge(uintptr_t address, Gather& gather);
-  void unmap_in(Table& table, unsigned level, uintptr_t base, uintptr_t start, uintptr_t end, Gather& gather);
-  void protect_in(Table& table, unsigned level, uintptr_t base, uintptr_t start, uintptr_t end,
+  template <class Node>
+  void unmap_in(Node& node, unsigned level, uintptr_t base, uintptr_t start, uintptr_t end, Gather& gather);
+  template <class Node>
+  void protect_in(Node& node, unsigned level, uintptr_t base, uintptr_t start, uintptr_t end,
                   uint64_t flags, Gather& gather);
-  Result<> own_in(Table& table, unsigned level, uintptr_t base, uintptr_t start, uintptr_t end,
+  template <class Node>
+  Result<> own_in(Node& node, unsigned level, uintptr_t base, uintptr_t start, uintptr_t end,
                   Gather& gather);
-  template <class Visit>
-  void visit_in(Table& table, unsigned level, uintptr_t base, uintptr_t start, uintptr_t end,
-                Visit& visit) const;
+  template <class Node, class Visit>
+  static void visit_in(const Node& node, unsigned level, uintptr_t base, uintptr_t start, uintptr_t end, Visit& visit);
 
   // One step of move(): the pages up to the next boundary of a leaf table, or a whole leaf table.
   struct Step {
@@ -217,15 +249,16 @@ class PageTree {
   Result<> prepare(const Step& step, Gather& gather);
   void commit(const Step& step, Gather& gather);
 
-  void tally_in(Table& table, unsigned level, PageTally& found) const;
-  unsigned verify_in(Table& table, unsigned level) const;
+  template <class Node>
+  static void tally_in(const Node& node, unsigned level, PageTally& found);
+  template <class Node>
+  static unsigned verify_in(const Node& node, unsigned level);
 
   void add_pages(int64_t change) {
     pages_.store(pages() + static_cast<uint64_t>(change), std::memory_order_relaxed);
   }
 
-  Table* top_;
-  std::array<uint64_t, machine::kUserTopEntries / 64> used_{};
+  Top top_;
   std::atomic<uint64_t> pages_{0};
 };
 

@@ -18,36 +18,73 @@ void PageTree<Policy>::share(Table& from, unsigned i, Entry entry, Table& to) {
   to.set(i, entry);
 }
 
+// Puts what the top holds into a table, with one below it for each range of 512 GiB.
 template <PagePolicy Policy>
-void PageTree<Policy>::fork_into(PageTree& child) {
-  DEBUG_ASSERT(child.pages() == 0);
-  for_each_used(*top_, kTop, [&](unsigned i, Entry entry) { share(*top_, i, entry, *child.top_); });
-  Policy::frame_of(*child.top_).reserved = Policy::frame_of(*top_).reserved;
-  child.used_ = used_;
-  child.add_pages(static_cast<int64_t>(pages()));
+Result<> PageTree<Policy>::make_top_table() {
+  constexpr unsigned kSlots = machine::kEntriesPerTable;
+  std::array<Frame*, Top::kMostRanges> below{};
+  std::array<unsigned, Top::kMostRanges> ranges{};
+  unsigned count = 0;
+  for_each_used(top_, [&](unsigned i, Entry) {
+    const auto known = ranges.begin() + count;
+    if (std::find(ranges.begin(), known, i / kSlots) == known) ranges[count++] = i / kSlots;
+  });
+  Frame* top = Policy::allocate_top();
+  bool complete = top != nullptr;
+  for (unsigned r = 0; r < count && complete; ++r) complete = (below[r] = new_table()) != nullptr;
+  if (!complete) {
+    for (Frame* table : below)
+      if (table != nullptr) Policy::free_table(*table);
+    if (top != nullptr) Policy::free_top(*top);
+    return Error(Errno::NoMem);
+  }
+  reset(*top);
+  for (unsigned r = 0; r < count; ++r) fill(table_of(*top), ranges[r], Entry::table(Policy::address_of(*below[r])));
+  for_each_used(top_, [&](unsigned i, Entry entry) {
+    fill(table_at(table_of(*top).get(i / kSlots)), i % kSlots, entry);
+  });
+  top_.become(table_of(*top));
+  return {};
 }
 
 template <PagePolicy Policy>
-Frame* PageTree<Policy>::copy_table(Frame& original, unsigned level) {
+Result<> PageTree<Policy>::fork_into(PageTree& child) {
+  DEBUG_ASSERT(child.pages() == 0);
+  if (Table* table = top_.whole()) [[unlikely]] {
+    TRY(child.make_top_table());
+    Table& copy = *child.top_.whole();
+    Frame &record = Policy::frame_of(*table), &copy_record = Policy::frame_of(copy);
+    for_each_used(*table, [&](unsigned i, Entry entry) { share(*table, i, entry, copy); });
+    note_same_slots(copy_record, record);
+    copy_record.reserved = record.reserved;
+  } else {
+    top_.share_with(child.top_, [](Entry entry) { mem::reference(frame_at(entry)); });
+  }
+  child.add_pages(static_cast<int64_t>(pages()));
+  return {};
+}
+
+template <PagePolicy Policy>
+Frame* PageTree<Policy>::copy_table(Frame& original) {
   Frame* copy = new_table();
   if (copy == nullptr) return nullptr;
   Table& to = table_of(*copy);
   Table& from = table_of(original);
-  for_each_used(from, level, [&](unsigned i, Entry entry) { share(from, i, entry, to); });
-  copy->low_used = original.low_used;
-  copy->high_used = original.high_used;
+  for_each_used(from, [&](unsigned i, Entry entry) { share(from, i, entry, to); });
+  note_same_slots(*copy, original);
   copy->reserved = original.reserved;
   return copy;
 }
 
 template <PagePolicy Policy>
-PageTree<Policy>::~PageTree() {
-  if (top_ == nullptr) return;
-  for_each_used(*top_, kTop, [&](unsigned i, Entry entry) {
-    top_->set(i, Entry());
-    Gather::drop_table(frame_at(entry), kTop - 1);
+void PageTree<Policy>::clear() {
+  at_top([&](auto& top, unsigned level) {
+    for_each_used(top, [&](unsigned i, Entry entry) {
+      empty(top, i);
+      Gather::drop_table(frame_at(entry), level - 1);
+    });
   });
-  Policy::free_top(Policy::frame_of(*top_));
+  if (Table* table = top_.give_back()) Policy::free_top(Policy::frame_of(*table));
 }
 
 // --- Becoming private ---
@@ -55,82 +92,100 @@ PageTree<Policy>::~PageTree() {
 // When a table turns out to be shared no longer, its siblings mostly are not either: a child process has
 // gone. Giving W back to all of them now saves a fault for each later.
 template <PagePolicy Policy>
-void PageTree<Policy>::reclaim_tables(Table& table, unsigned level) const {
-  for_each_used(table, level, [&](unsigned i, Entry entry) {
-    if (!entry.writable() && is_private(entry)) table.set_bits(i, kWritable);
+template <class Node>
+void PageTree<Policy>::reclaim_tables(Node& node) {
+  for_each_used(node, [&](unsigned i, Entry entry) {
+    if (!entry.writable() && is_private(entry)) node.set_bits(i, kWritable);
   });
 }
 
 template <PagePolicy Policy>
-void PageTree<Policy>::reclaim_pages(Table& table) const {
-  for_each_used(table, 0, [&](unsigned i, Entry entry) {
+void PageTree<Policy>::reclaim_pages(Table& table) {
+  for_each_used(table, [&](unsigned i, Entry entry) {
     if (!entry.writable() && entry.may_write() && is_exclusive(frame_at(entry))) table.set_bits(i, kWritable);
   });
 }
 
-// The table that a used slot of a private table points to, made private; nullptr: out of memory.
+// The table that a used slot of the top or a private table points to, made private; nullptr: out of memory.
 template <PagePolicy Policy>
-Table* PageTree<Policy>::own_child(Table& table, unsigned level, unsigned i, Entry entry, Gather& gather) {
-  if (entry.writable()) [[likely]]
-    return &table_at(entry);
+template <class Node>
+Table* PageTree<Policy>::make_private(Node& node, unsigned level, unsigned i, Entry entry, Gather& gather) {
   Frame& child = frame_at(entry);
   if (mem::reference_count(child) == 1) {
-    reclaim_tables(table, level);
+    reclaim_tables(node);
     return &table_at(entry);
   }
-  Frame* copy = copy_table(child, level - 1);
+  Frame* copy = copy_table(child);
   if (copy == nullptr) return nullptr;
-  table.set(i, Entry::table(Policy::address_of(*copy)));
+  node.set(i, Entry::table(Policy::address_of(*copy)));
   gather.add_table(child, level - 1);
   return &table_of(*copy);
 }
 
-// The private table at `level` that spans `address`. Without `create`: nullptr where there is none.
+// The private table below `node` that spans `address`. Without `create`: nullptr where there is none.
+template <PagePolicy Policy>
+template <class Node>
+Result<Table*> PageTree<Policy>::child_for(Node& node, unsigned level, uintptr_t address, bool create, Gather& gather) {
+  const unsigned i = slot_in(node, level, address);
+  if (const Entry entry = node.get(i); entry.bits() != 0) [[likely]] {
+    Table* child = own_child(node, level, i, entry, gather);
+    if (child == nullptr) return Error(Errno::NoMem);
+    return child;
+  }
+  if (!create) return nullptr;
+  if constexpr (std::same_as<Node, Top>)
+    if (!node.has_room_for(i)) {
+      TRY(make_top_table());
+      return table_for(address, level - 1, true, gather);
+    }
+  Frame* made = new_table();
+  if (made == nullptr) return Error(Errno::NoMem);
+  fill(node, i, Entry::table(Policy::address_of(*made)));
+  return &table_of(*made);
+}
+
+// The same at `level`, which is below the top.
 template <PagePolicy Policy>
 Result<Table*> PageTree<Policy>::table_for(uintptr_t address, unsigned level, bool create, Gather& gather) {
-  Table* table = top_;
-  for (unsigned at = kTop; at > level; --at) {
-    const unsigned i = machine::index_at(at, address);
-    const Entry entry = table->get(i);
-    if (entry.bits() != 0) [[likely]] {
-      table = own_child(*table, at, i, entry, gather);
-      if (table == nullptr) return Error(Errno::NoMem);
-    } else if (create) {
-      Frame* made = new_table();
-      if (made == nullptr) return Error(Errno::NoMem);
-      fill(*table, at, i, Entry::table(Policy::address_of(*made)));
-      table = &table_of(*made);
-    } else {
-      return nullptr;
-    }
-  }
-  return table;
+  return at_top([&](auto& top, unsigned top_level) -> Result<Table*> {
+    Table* table = TRY(child_for(top, top_level, address, create, gather));
+    for (unsigned at = top_level - 1; at > level && table != nullptr; --at)
+      table = TRY(child_for(*table, at, address, create, gather));
+    return table;
+  });
 }
 
 // --- One page ---
 
 template <PagePolicy Policy>
 Entry PageTree<Policy>::lookup(uintptr_t address) const {
-  const Table* table = top_;
-  for (unsigned level = kTop; level > 0; --level) {
-    const Entry entry = table->get(machine::index_at(level, address));
-    if (entry.bits() == 0) return Entry();
-    table = &table_at(entry);
-  }
-  return table->get(machine::index_at(0, address));
+  return at_top([&](auto& top, unsigned top_level) {
+    Entry entry = top.get(slot_in(top, top_level, address));
+    for (unsigned level = top_level; level > 0 && entry.bits() != 0; --level)
+      entry = table_at(entry).get(machine::index_at(level - 1, address));
+    return entry;
+  });
 }
 
 template <PagePolicy Policy>
 auto PageTree<Policy>::resolve_write(uintptr_t address, Gather& gather) -> WriteResult {
-  Table* table = top_;
-  for (unsigned level = kTop; level > 0; --level) {
-    const unsigned i = machine::index_at(level, address);
-    const Entry entry = table->get(i);
-    if (entry.bits() == 0) return {WriteFault::Absent, {}};
-    table = own_child(*table, level, i, entry, gather);
-    if (table == nullptr) [[unlikely]]
-      return {WriteFault::NoMemory, {}};
-  }
+  Table* table = nullptr;
+  const bool present = at_top([&](auto& top, unsigned top_level) {
+    const unsigned in_top = slot_in(top, top_level, address);
+    Entry entry = top.get(in_top);
+    if (entry.bits() == 0) return false;
+    table = own_child(top, top_level, in_top, entry, gather);
+    for (unsigned level = top_level - 1; level > 0 && table != nullptr; --level) {
+      const unsigned i = machine::index_at(level, address);
+      entry = table->get(i);
+      if (entry.bits() == 0) return false;
+      table = own_child(*table, level, i, entry, gather);
+    }
+    return true;
+  });
+  if (!present) return {WriteFault::Absent, {}};
+  if (table == nullptr) [[unlikely]]
+    return {WriteFault::NoMemory, {}};
   const Slot slot{table, machine::index_at(0, address)};
   const Entry leaf = slot.get();
   if (leaf.writable()) return {WriteFault::Resolved, slot};
@@ -149,7 +204,7 @@ auto PageTree<Policy>::slot(uintptr_t address, Gather& gather) -> Result<Slot> {
 template <PagePolicy Policy>
 void PageTree<Policy>::put(Slot slot, Frame& page, uint64_t flags) {
   DEBUG_ASSERT(slot.get().bits() == 0);
-  fill(*slot.table, 0, slot.index, Entry(Policy::address_of(page) | flags));
+  fill(*slot.table, slot.index, Entry(Policy::address_of(page) | flags));
   add_pages(1);
 }
 
@@ -163,13 +218,10 @@ void PageTree<Policy>::replace(Slot slot, Frame& page, uint64_t flags, Gather& g
 // --- Ranges ---
 
 template <PagePolicy Policy>
-template <class Visit>
-void PageTree<Policy>::visit_in(Table& table, unsigned level, uintptr_t base, uintptr_t start, uintptr_t end,
-                                Visit& visit) const {
-  const uint64_t span = machine::span_of(level);
-  for_each_used(table, level, [&](unsigned i, Entry entry) {
-    const uintptr_t address = base + i * span;
-    if (address >= end || address + span <= start) return;
+template <class Node, class Visit>
+void PageTree<Policy>::visit_in(const Node& node, unsigned level, uintptr_t base, uintptr_t start, uintptr_t end,
+                                Visit& visit) {
+  for_each_used_in(node, level, base, start, end, [&](unsigned, Entry entry, uintptr_t address) {
     if (level == 0)
       visit(address, entry);
     else
@@ -181,8 +233,7 @@ template <PagePolicy Policy>
 uint64_t PageTree<Policy>::count_pages(const Frame& record, unsigned level) const {
   if (level == 0) return record.reserved;
   uint64_t pages = 0;
-  for_each_used(table_of(record), level,
-                [&](unsigned, Entry entry) { pages += count_pages(frame_at(entry), level - 1); });
+  for_each_used(table_of(record), [&](unsigned, Entry entry) { pages += count_pages(frame_at(entry), level - 1); });
   return pages;
 }
 
@@ -191,7 +242,8 @@ Result<> PageTree<Policy>::isolate_edge(uintptr_t address, Gather& gather) {
   // The tables whose span has `address` strictly inside are those above the level that it is aligned to.
   unsigned level = kTop;
   while (level > 0 && !is_aligned(address, machine::span_of(level))) --level;
-  TRY(table_for(address, level, false, gather));
+  const unsigned top_level = top_.whole() != nullptr ? kTop : Top::kLevel;
+  if (level < top_level) TRY(table_for(address, level, false, gather));
   return {};
 }
 
@@ -204,20 +256,20 @@ Result<> PageTree<Policy>::isolate(uintptr_t start, uintptr_t end, Gather& gathe
 template <PagePolicy Policy>
 uint64_t PageTree<Policy>::unmap(uintptr_t start, uintptr_t end, Gather& gather) {
   const uint64_t before = pages();
-  if (start < end) unmap_in(*top_, kTop, 0, start, end, gather);
+  if (start < end)
+    at_top([&](auto& top, unsigned level) { unmap_in(top, level, 0, start, end, gather); });
   return before - pages();
 }
 
 template <PagePolicy Policy>
-void PageTree<Policy>::unmap_in(Table& table, unsigned level, uintptr_t base, uintptr_t start, uintptr_t end,
+template <class Node>
+void PageTree<Policy>::unmap_in(Node& node, unsigned level, uintptr_t base, uintptr_t start, uintptr_t end,
                                 Gather& gather) {
   const uint64_t span = machine::span_of(level);
-  for_each_used(table, level, [&](unsigned i, Entry entry) {
-    const uintptr_t address = base + i * span;
-    if (address >= end || address + span <= start) return;
+  for_each_used_in(node, level, base, start, end, [&](unsigned i, Entry entry, uintptr_t address) {
     Frame& child = frame_at(entry);
     if (level == 0) {
-      empty(table, 0, i);
+      empty(node, i);
       add_pages(-1);
       gather.add_page(child);
       return;
@@ -229,25 +281,25 @@ void PageTree<Policy>::unmap_in(Table& table, unsigned level, uintptr_t base, ui
       unmap_in(table_at(entry), level - 1, address, start, end, gather);
       if (child.reserved != 0) return;
     }
-    empty(table, level, i);
+    empty(node, i);
     gather.add_table(child, level - 1);
   });
 }
 
 template <PagePolicy Policy>
 Result<> PageTree<Policy>::own(uintptr_t start, uintptr_t end, Gather& gather) {
-  return start < end ? own_in(*top_, kTop, 0, start, end, gather) : Result<>();
+  if (start >= end) return {};
+  return at_top([&](auto& top, unsigned level) { return own_in(top, level, 0, start, end, gather); });
 }
 
 template <PagePolicy Policy>
-Result<> PageTree<Policy>::own_in(Table& table, unsigned level, uintptr_t base, uintptr_t start,
+template <class Node>
+Result<> PageTree<Policy>::own_in(Node& node, unsigned level, uintptr_t base, uintptr_t start,
                                   uintptr_t end, Gather& gather) {
-  const uint64_t span = machine::span_of(level);
   Result<> result;
-  for_each_used(table, level, [&](unsigned i, Entry) {
-    const uintptr_t address = base + i * span;
-    if (!result || address >= end || address + span <= start) return;
-    Table* child = own_child(table, level, i, table.get(i), gather);
+  for_each_used_in(node, level, base, start, end, [&](unsigned i, Entry, uintptr_t address) {
+    if (!result) return;
+    Table* child = own_child(node, level, i, node.get(i), gather);
     if (child == nullptr)
       result = Error(Errno::NoMem);
     else if (level > 1)
@@ -272,22 +324,21 @@ bool PageTree<Policy>::loses_rights(Entry before, Entry after) {
 
 template <PagePolicy Policy>
 void PageTree<Policy>::protect(uintptr_t start, uintptr_t end, uint64_t flags, Gather& gather) {
-  if (start < end) protect_in(*top_, kTop, 0, start, end, flags, gather);
+  if (start < end)
+    at_top([&](auto& top, unsigned level) { protect_in(top, level, 0, start, end, flags, gather); });
 }
 
 template <PagePolicy Policy>
-void PageTree<Policy>::protect_in(Table& table, unsigned level, uintptr_t base, uintptr_t start,
+template <class Node>
+void PageTree<Policy>::protect_in(Node& node, unsigned level, uintptr_t base, uintptr_t start,
                                   uintptr_t end, uint64_t flags, Gather& gather) {
-  const uint64_t span = machine::span_of(level);
-  for_each_used(table, level, [&](unsigned i, Entry entry) {
-    const uintptr_t address = base + i * span;
-    if (address >= end || address + span <= start) return;
+  for_each_used_in(node, level, base, start, end, [&](unsigned i, Entry entry, uintptr_t address) {
     if (level > 0) {
       DEBUG_ASSERT(is_private(entry));
       return protect_in(table_at(entry), level - 1, address, start, end, flags, gather);
     }
     const Entry now = with_rights(entry, flags);
-    table.set(i, now);
+    node.set(i, now);
     if (loses_rights(entry, now)) gather.require_flush();
   });
 }
@@ -327,11 +378,11 @@ void PageTree<Policy>::commit(const Step& step, Gather& gather) {
     if (const Entry stale = target->get(to + i);
         stale.bits() != 0) {  // a leaf table that has lost all its pages
       ASSERT(level == 1 && frame_at(stale).reserved == 0);
-      empty(*target, level, to + i);
+      empty(*target, to + i);
       gather.add_table(frame_at(stale), 0);
     }
-    empty(*source, level, from + i);
-    fill(*target, level, to + i, entry);
+    empty(*source, from + i);
+    fill(*target, to + i, entry);
   }
 }
 
@@ -355,9 +406,10 @@ Result<> PageTree<Policy>::move(uintptr_t from, uintptr_t to, uint64_t size, Gat
 // --- Audit ---
 
 template <PagePolicy Policy>
-void PageTree<Policy>::tally_in(Table& table, unsigned level, PageTally& found) const {
-  ++found.tables;
-  for_each_used(table, level, [&](unsigned, Entry entry) {
+template <class Node>
+void PageTree<Policy>::tally_in(const Node& node, unsigned level, PageTally& found) {
+  if constexpr (!std::same_as<Node, Top>) ++found.tables;
+  for_each_used(node, [&](unsigned, Entry entry) {
     Frame& child = frame_at(entry);
     if (level == 0) {
       if (child.use == mem::FrameUse::User) found.pages += ++child.page.index == 1;
@@ -368,25 +420,32 @@ void PageTree<Policy>::tally_in(Table& table, unsigned level, PageTally& found) 
 }
 
 template <PagePolicy Policy>
-unsigned PageTree<Policy>::verify_in(Table& table, unsigned level) const {
-  const Frame& record = Policy::frame_of(table);
-  const unsigned slots = level == kTop ? machine::kUserTopEntries : machine::kEntriesPerTable;
+template <class Node>
+unsigned PageTree<Policy>::verify_in(const Node& node, unsigned level) {
   unsigned broken = 0;
   unsigned used = 0;
-  for (unsigned i = 0; i < slots; ++i) {
-    const Entry entry = table.get(i);
-    if (entry.bits() == 0) continue;
+  const auto verify_entry = [&](Entry entry) {
     ++used;
-    if (i < record.low_used || i >= record.high_used) broken += level != kTop;
     Frame& child = frame_at(entry);
     const bool counted = level > 0 || child.use == mem::FrameUse::User;
     if (entry.writable() && !entry.shared() && (!counted || mem::reference_count(child) != 1)) ++broken;
-    if (!counted || child.page.index == 0) continue;  // not ours to count, or seen before
+    if (!counted || child.page.index == 0) return;  // not ours to count, or seen before
     broken += child.page.index != mem::reference_count(child);
     child.page.index = 0;
     if (level > 0) broken += verify_in(table_at(entry), level - 1);
+  };
+  if constexpr (std::same_as<Node, Top>) {
+    for_each_used(node, [&](unsigned, Entry entry) { verify_entry(entry); });
+    return broken;
+  } else {
+    const Frame& record = record_of(node);
+    for (unsigned i = 0; i < (level == kTop ? machine::kUserTopEntries : machine::kEntriesPerTable); ++i)
+      if (const Entry entry = node.get(i); entry.bits() != 0) {
+        broken += !is_noted(record, i);
+        verify_entry(entry);
+      }
+    return broken + (used != record.reserved);
   }
-  return broken + (used != record.reserved);
 }
 
 }  // namespace tine::vm

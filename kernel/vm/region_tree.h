@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// RegionTree: the region map, a persistent AVL tree of immutable reference-counted nodes (DESIGN R1.2). A
-// change builds a new path and leaves the old tree whole: copying a tree, which is what fork does, is one
-// reference on the root, a reader can walk a snapshot without any lock, and an operation that runs out of
-// memory has changed nothing.
-// All changes are made of split and join. Source: Blelloch, Ferizovic and Sun, "Just Join for Parallel
-// Ordered Sets" (SPAA 2016).
+// RegionTree: the region map, a persistent AVL tree of reference-counted nodes (DESIGN R1.2). A node that two
+// trees reach never changes: a change builds a new path and leaves the old tree whole. So copying a tree, which
+// is what fork does, is one reference on the root, a reader can walk a snapshot without any lock, and an
+// operation that runs out of memory has changed nothing.
+// In general changes are made of split and join. Source: Blelloch, Ferizovic and Sun, "Just Join for Parallel
+// Ordered Sets" (SPAA 2016). Those that concern a region or two, where nobody else holds the nodes on the way to
+// them, are made in place: region_tree_in_place.h.
 // Each node knows the extent of its subtree and the largest gap in it, so that a free range is found in
 // O(log n).
 #pragma once
@@ -50,11 +51,17 @@ class RegionTree {
   // visit(region) for each region that overlaps [start, end), ascending.
   template <class Visit>
   void for_each(uintptr_t start, uintptr_t end, Visit&& visit) const {
-    visit_range(root_.get(), start, end, visit);
+    walk([&](const Node& node) { return node.end > start && node.start < end; },
+         [&](const Region& region) {
+           if (region.end > start && region.start < end) visit(region);
+         });
   }
   template <class Visit>
   void for_each_special(Visit&& visit) const {
-    visit_special(root_.get(), visit);
+    walk([](const Node& node) { return node.special_count != 0; },
+         [&](const Region& region) {
+           if (region.special()) visit(region);
+         });
   }
 
   // The start of the highest (lowest) free range of `size` bytes within [low, high).
@@ -85,8 +92,10 @@ class RegionTree {
   unsigned verify() const { return verify_in(root_.get()); }
 
  private:
+  static constexpr unsigned kMostLevels = 48;  // of an AVL tree with 2^32 nodes
+
   struct Node;
-  using Link = Ref<const Node>;
+  using Link = Ref<Node>;
 
   struct Node final : RefCounted<Node>, Allocation<Node> {
     Node(Link left_tree, const Region& own, Link right_tree)
@@ -133,7 +142,7 @@ class RegionTree {
   static uint32_t height_of(const Link& link) { return link ? link->height : 0; }
 
   static Result<Link> node(Link left, const Region& region, Link right) {
-    const Node* made = new (std::nothrow) Node(std::move(left), region, std::move(right));
+    Node* made = new (std::nothrow) Node(std::move(left), region, std::move(right));
     if (made == nullptr) [[unlikely]]
       return Error(Errno::NoMem);
     return Link(made);
@@ -171,13 +180,37 @@ class RegionTree {
   static Result<Link> update_all(const Node* node, Link result, Change& change);
   static Result<Link> resized(const Link& tree, uintptr_t start, uintptr_t new_start, uintptr_t new_end);
 
+  // Changes in place. False: it cannot be done so, and nothing has changed. Errors: NoMem.
+  struct Path;
+  struct Removed {
+    Link node;
+    Region region;
+  };
+  Result<bool> insert_in_place(const Region& region);
+  Result<bool> erase_in_place(uintptr_t start, uintptr_t end);
+  Result<bool> update_in_place(uintptr_t start, uintptr_t end, Region part);
+  bool resize_in_place(uintptr_t start, uintptr_t new_start, uintptr_t new_end);
+  bool take_out(uintptr_t start, Removed& removed);
+  static void rotate_left(Link& slot);
+  static void rotate_right(Link& slot);
+  static void rebalance(Link& slot);
+
   static std::optional<uintptr_t> high_gap(const Node* node, uintptr_t low, uintptr_t high, uint64_t size);
   static std::optional<uintptr_t> low_gap(const Node* node, uintptr_t low, uintptr_t high, uint64_t size);
 
-  template <class Visit>
-  static void visit_range(const Node* node, uintptr_t start, uintptr_t end, Visit& visit);
-  template <class Visit>
-  static void visit_special(const Node* node, Visit& visit);
+  // visit(region) in order, for the nodes in subtrees that are `wanted`. Not recursive: what visit() has on the stack is
+  // there once, not once for each level.
+  template <class Wanted, class Visit>
+  [[gnu::noinline]] void walk(Wanted wanted, Visit visit) const {
+    const Node* path[kMostLevels];
+    unsigned depth = 0;
+    for (const Node* node = root_.get();; node = node->right.get()) {
+      for (; node != nullptr && wanted(*node); node = node->left.get()) path[depth++] = node;
+      if (depth == 0) return;
+      node = path[--depth];
+      visit(node->region);
+    }
+  }
   template <class Visit>
   static void visit_nodes(const Node* node, Visit& visit);
   static unsigned verify_in(const Node* node);
@@ -187,4 +220,5 @@ class RegionTree {
 
 }  // namespace tine::vm
 
+#include "vm/region_tree_in_place.h"
 #include "vm/region_tree_inline.h"

@@ -43,25 +43,6 @@ bool RegionTree<Region, Allocation>::covers(uintptr_t start, uintptr_t end) cons
   return covered >= end;
 }
 
-template <class Region, template <class> class Allocation>
-template <class Visit>
-void RegionTree<Region, Allocation>::visit_range(const Node* node, uintptr_t start, uintptr_t end,
-                                                 Visit& visit) {
-  if (node == nullptr || node->end <= start || node->start >= end) return;
-  visit_range(node->left.get(), start, end, visit);
-  if (node->region.end > start && node->region.start < end) visit(node->region);
-  visit_range(node->right.get(), start, end, visit);
-}
-
-template <class Region, template <class> class Allocation>
-template <class Visit>
-void RegionTree<Region, Allocation>::visit_special(const Node* node, Visit& visit) {
-  if (node == nullptr || node->special_count == 0) return;
-  visit_special(node->left.get(), visit);
-  if (node->region.special()) visit(node->region);
-  visit_special(node->right.get(), visit);
-}
-
 // The free space of a subtree, and around it up to its neighbours, lies in [low, high). Only the paths along
 // the ends of that range can fail after a promising summary, so the search is O(log n).
 template <class Region, template <class> class Allocation>
@@ -145,27 +126,34 @@ auto RegionTree<Region, Allocation>::pop_last(const Link& tree) -> Result<Popped
   return popped;
 }
 
-// What lies below and above an address; a region across it is cut in two.
+// What lies below and above an address; a region across it is cut in two. Not recursive, as walk() is not.
 template <class Region, template <class> class Allocation>
 auto RegionTree<Region, Allocation>::split(const Link& tree, uintptr_t address) -> Result<Split> {
-  if (!tree || address >= tree->end) return Split{tree, nullptr};
-  if (address <= tree->start) return Split{nullptr, tree};
-  const Region& region = tree->region;
-  if (address <= region.start) {
-    Split halves = TRY(split(tree->left, address));
-    halves.above = TRY(join(std::move(halves.above), region, tree->right));
-    return halves;
+  const auto is_cut = [address](const auto& range) { return range.start < address && address < range.end; };
+  const Node* path[kMostLevels];
+  unsigned depth = 0;
+  const Link* at = &tree;
+  for (; *at && is_cut(**at) && !is_cut((*at)->region); ++depth) {
+    path[depth] = at->get();
+    at = address <= path[depth]->region.start ? &path[depth]->left : &path[depth]->right;
   }
-  if (address >= region.end) {
-    Split halves = TRY(split(tree->right, address));
-    halves.below = TRY(join(tree->left, region, std::move(halves.below)));
-    return halves;
+  Split halves;
+  if (*at && is_cut(**at)) {
+    Region low = (*at)->region;
+    Region high = low;
+    low.end = address;
+    high.cut_below(address);
+    halves.below = TRY(join((*at)->left, low, nullptr));
+    halves.above = TRY(join(nullptr, high, (*at)->right));
+  } else {
+    (*at && address <= (*at)->start ? halves.above : halves.below) = *at;
   }
-  Region low = region;
-  Region high = region;
-  low.end = address;
-  high.cut_below(address);
-  return Split{TRY(join(tree->left, low, nullptr)), TRY(join(nullptr, high, tree->right))};
+  while (depth-- != 0) {
+    const Node& node = *path[depth];
+    if (address <= node.region.start) halves.above = TRY(join(std::move(halves.above), node.region, node.right));
+    else halves.below = TRY(join(node.left, node.region, std::move(halves.below)));
+  }
+  return halves;
 }
 
 // --- Changing ---
@@ -189,6 +177,7 @@ auto RegionTree<Region, Allocation>::join_merged(Link below, Region region, Link
 
 template <class Region, template <class> class Allocation>
 Result<> RegionTree<Region, Allocation>::insert(Region region) {
+  if (TRY(insert_in_place(region))) return {};
   const uintptr_t end = region.end;
   Split low = TRY(split(root_, region.start));
   Split high = TRY(split(low.above, end));
@@ -198,6 +187,7 @@ Result<> RegionTree<Region, Allocation>::insert(Region region) {
 
 template <class Region, template <class> class Allocation>
 Result<> RegionTree<Region, Allocation>::erase(uintptr_t start, uintptr_t end) {
+  if (TRY(erase_in_place(start, end))) return {};
   Split low = TRY(split(root_, start));
   Split high = TRY(split(low.above, end));
   root_ = TRY(join(std::move(low.below), std::move(high.above)));
@@ -207,6 +197,13 @@ Result<> RegionTree<Region, Allocation>::erase(uintptr_t start, uintptr_t end) {
 template <class Region, template <class> class Allocation>
 template <class Change>
 Result<> RegionTree<Region, Allocation>::update(uintptr_t start, uintptr_t end, Change&& change) {
+  if (const Region* only = find(start); only != nullptr && only->end >= end) {
+    Region part = *only;
+    part.cut_below(start);
+    part.end = end;
+    change(part);
+    if (TRY(update_in_place(start, end, std::move(part)))) return {};
+  }
   Split low = TRY(split(root_, start));
   Split high = TRY(split(low.above, end));
   if (!high.below) return {};
@@ -235,7 +232,7 @@ auto RegionTree<Region, Allocation>::update_all(const Node* node, Link result, C
 
 template <class Region, template <class> class Allocation>
 Result<> RegionTree<Region, Allocation>::resize(uintptr_t start, uintptr_t new_start, uintptr_t new_end) {
-  root_ = TRY(resized(root_, start, new_start, new_end));
+  if (!resize_in_place(start, new_start, new_end)) root_ = TRY(resized(root_, start, new_start, new_end));
   return {};
 }
 

@@ -19,7 +19,9 @@ class WritableMapping final : public MemoryObject, public mem::FromCache<Writabl
   ~WritableMapping() override { object_->writable_mapping_changed(-1); }
 
   Result<mem::Frame*> page(uint64_t index, Access access) override { return object_->page(index, access); }
-  mem::Frame* resident_page(uint64_t index) override { return object_->resident_page(index); }
+  void resident_pages(uint64_t first, std::span<mem::Frame*> into) override {
+    object_->resident_pages(first, into);
+  }
   uint64_t size() const override { return object_->size(); }
   Identity identity() const override { return object_->identity(); }
   std::string_view path(std::span<char> buffer) const override { return object_->path(buffer); }

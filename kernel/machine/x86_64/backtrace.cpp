@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "machine/boot.h"
+#include "machine/cpu.h"
 #include "machine/x86_64/panic.h"
 
 namespace tine::machine {
@@ -47,6 +48,12 @@ bool in_text(uintptr_t address) {
          address < reinterpret_cast<uintptr_t>(text_end);
 }
 
+// Whether a frame at `caller` may be that of the caller of the function whose frame is at `callee`. Stacks grow downwards,
+// so it lies higher; but an interrupt's handler was called, so to speak, by what it interrupted on another stack.
+bool may_be_caller(uintptr_t caller, uintptr_t callee) {
+  return caller > callee || (on_interrupt_stack(callee) && !on_interrupt_stack(caller));
+}
+
 }  // namespace
 
 void log_code_address(uintptr_t address) {
@@ -65,7 +72,7 @@ void log_backtrace_from(uintptr_t frame_pointer) {
     if (!read_kernel_word(&caller_frame, frame_pointer)) return;
     if (!read_kernel_word(&return_address, frame_pointer + 8) || !in_text(return_address)) return;
     log_code_address(return_address);
-    if (caller_frame <= frame_pointer) return;  // stacks grow downwards: callers lie higher
+    if (!may_be_caller(caller_frame, frame_pointer)) return;
     frame_pointer = caller_frame;
   }
 }

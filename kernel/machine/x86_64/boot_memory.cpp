@@ -67,7 +67,8 @@ class RangeList {
   // Takes every page that [start, end) touches out of the list.
   void remove(MemoryRange hole) {
     hole = {round_down(hole.start, kPageSize), round_up(hole.end, kPageSize)};
-    RangeList rest;
+    static constinit RangeList rest;   // too large for a stack
+    rest.count_ = 0;
     for (const MemoryRange& range : all()) {
       rest.add({range.start, std::min(range.end, hole.start)});
       rest.add({std::max(range.start, hole.end), range.end});

@@ -8,6 +8,7 @@
 
 #include "base/units.h"
 #include "machine/paging.h"
+#include "machine/x86_64/debug_registers.h"
 #include "machine/x86_64/extended_state.h"
 #include "machine/x86_64/per_cpu.h"
 #include "machine/x86_64/registers.h"
@@ -48,7 +49,8 @@ void save_user_state(UserState& state, uintptr_t stack_top) {
   save_extended_state(extended_state(stack_top).data());
 }
 
-void load_user_state(const UserState& state, uintptr_t stack_top) {
+void load_user_state(UserState& state, uintptr_t stack_top) {
+  if (this_per_cpu().debug_serial != state.debug.serial) [[unlikely]] load_debug_registers(state.debug);
   write_msr(Msr::FsBase, state.fs_base);
   write_msr(Msr::KernelGsBase, state.gs_base);
   load_extended_state(extended_state(stack_top).data());

@@ -157,10 +157,22 @@ trap_from_user:
   cli
   jmp leave_to_user
 1:
+  cmpq $FIRST_INTERRUPT, FRAME_VECTOR(%rsp)
+  jae 3f
   CALL_WITH_FRAME handle_trap
+2:
   POP_REGISTERS
   addq $FRAME_RIP - FRAME_ORIG_RAX, %rsp
   iretq
+3:
+  // An interrupt in the kernel may hit at any depth of the thread's stack: only the frame goes there.
+  movq %rsp, %rbx
+  movq %rsp, %rdi
+  movq %gs:CPU_INTERRUPT_STACK_TOP, %rsp
+  call handle_interrupt
+  movq %rbx, %rsp
+  CALL_WITH_FRAME _ZN4tine7machine7upcalls15interrupt_endedERNS0_9TrapFrameE
+  jmp 2b
 END_FUNCTION common_entry
 
 // Runs on an IST stack. A debug exception of a program goes on on the thread's own stack, where it may sleep.

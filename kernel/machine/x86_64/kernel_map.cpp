@@ -11,6 +11,7 @@
 
 #include "base/assert.h"
 #include "base/units.h"
+#include "machine/cpu.h"
 #include "machine/x86_64/boot_memory.h"
 #include "machine/x86_64/cpu_features.h"
 #include "machine/x86_64/layout.h"
@@ -29,7 +30,8 @@ namespace {
 constexpr uint64_t kWriteThrough = 1 << 3, kCacheDisable = 1 << 4;
 constexpr uint64_t kUncached = kWriteThrough | kCacheDisable;
 
-constinit Table kernel_top;
+constinit Table kernel_top;          // what kernel threads run on
+constinit CpuTables tables_of_cpus[kMaxCpus];
 constinit PhysAddr mapped_end = 0;
 
 PhysAddr image_address(const void* symbol) { return PHYSICAL(reinterpret_cast<uintptr_t>(symbol)); }
@@ -106,14 +108,17 @@ void build_kernel_map() {
   map_low_memory();
   map_high_memory(boot_info().highest_address);
   next_table(kernel_top, kTopLevel, kKernelVirtualStart);
-  load_top_table(kernel_top_table());
+  load_kernel_top_table();
   init_kernel_half(boot_top_table);
+  for (CpuTables& tables : tables_of_cpus) init_kernel_half(tables.top);
 }
 
 PhysAddr physical_map_end() { return mapped_end; }
 PhysAddr boot_top_table_address() { return image_address(&boot_top_table); }
 void drop_identity_map() { boot_top_table.set(0, Entry()); }
-PhysAddr kernel_top_table() { return image_address(&kernel_top); }
+void load_kernel_top_table() { write_cr3(image_address(&kernel_top)); }
+CpuTables& cpu_tables(unsigned id) { return tables_of_cpus[id]; }
+PhysAddr address_of_cpu_table(const Table& table) { return image_address(&table); }
 
 void init_kernel_half(Table& top) {
   memcpy(&top.slots[kUserTopEntries], &kernel_top.slots[kUserTopEntries], sizeof(Table) / 2);

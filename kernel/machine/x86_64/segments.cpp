@@ -105,6 +105,8 @@ void init_cpu(unsigned id, CpuStacks& stacks) {
   cpu.self = &cpu;
   cpu.id = id;
   cpu.user_work = &no_work;
+  cpu.interrupt_stack_top = end_of(stacks.interrupt);
+  mark_interrupt_stack(cpu);
   cpu.timer_deadline = kForever;
   fill_gdt(cpu);
   fill_task_state(cpu.task_state, stacks);

@@ -106,7 +106,8 @@ size_t least_signal_stack() {
   return round_up(sizeof(Image) + signal_extended_state_size() + kRedZone + 64 + 16, 16);
 }
 
-bool push_signal_frame(TrapFrame& frame, const SignalFrame& signal) {
+// Not inlined: what ends a process on its way to user mode, exit included, runs below the same caller.
+[[gnu::noinline]] bool push_signal_frame(TrapFrame& frame, const SignalFrame& signal) {
   const size_t state_size = signal_extended_state_size();
   const uintptr_t top = signal.stack_top != 0 ? signal.stack_top : frame.rsp - kRedZone;
   if (top > kUserEnd || top < least_signal_stack()) return false;

@@ -38,7 +38,7 @@ constinit std::atomic<uint64_t> boot_cpu_tsc{0};
 
 // On the trampoline's stack, on the boot page tables.
 [[noreturn]] void start_secondary(unsigned id) {
-  load_top_table(kernel_top_table());
+  load_kernel_top_table();
   enable_cpu_features();
   init_cpu(id, stacks[id]->exceptions);
   // Time must not run backwards from one CPU to another.

@@ -23,6 +23,7 @@ void flush_global_tlb() {
 }
 
 void flush_range(uintptr_t start, uintptr_t end) {
+  take_over_user_top();
   if ((end - start) / kPageSize <= kMostSinglePages) {
     for (uintptr_t page = round_down(start, kPageSize); page < end; page += kPageSize)
       flush_local_tlb_page(page);
@@ -35,9 +36,11 @@ void flush_range(uintptr_t start, uintptr_t end) {
 
 }  // namespace
 
-void load_top_table(PhysAddr top) { write_cr3(top); }
-PhysAddr loaded_top_table() { return read_cr3() & Entry::kFrameMask; }
-void flush_local_tlb() { write_cr3(read_cr3()); }
+void flush_local_tlb() {
+  take_over_user_top();
+  const BriefInterruptGuard guard;   // a request that is served in between may load another table
+  write_cr3(read_cr3());
+}
 void flush_local_tlb_page(uintptr_t address) { asm volatile("invlpg (%0)" ::"r"(address) : "memory"); }
 
 void serve_tlb_requests() {

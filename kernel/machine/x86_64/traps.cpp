@@ -12,6 +12,7 @@
 #include "machine/upcalls.h"
 #include "machine/x86_64/apic.h"
 #include "machine/x86_64/clock_device.h"
+#include "machine/x86_64/debug_registers.h"
 #include "machine/x86_64/layout.h"
 #include "machine/x86_64/panic.h"
 #include "machine/x86_64/per_cpu.h"
@@ -26,6 +27,7 @@ static_assert(offsetof(CpuLocal, kernel_stack_top) == CPU_KERNEL_STACK_TOP);
 static_assert(offsetof(CpuLocal, user_stack) == CPU_USER_STACK);
 static_assert(offsetof(CpuLocal, current_thread) == 24);
 static_assert(offsetof(CpuLocal, user_work) == CPU_USER_WORK);
+static_assert(offsetof(CpuLocal, interrupt_stack_top) == CPU_INTERRUPT_STACK_TOP);
 static_assert(offsetof(TrapFrame, orig_rax) == FRAME_ORIG_RAX);
 static_assert(offsetof(TrapFrame, vector) == FRAME_VECTOR && offsetof(TrapFrame, rip) == FRAME_RIP);
 static_assert(offsetof(TrapFrame, cs) == FRAME_CS && offsetof(TrapFrame, rflags) == FRAME_RFLAGS);
@@ -45,7 +47,7 @@ enum ExceptionVector : uint64_t {
   kDoubleFault = 8,
   kPageFault = 14,
   kMachineCheck = 18,
-  kFirstInterrupt = 32
+  kFirstInterrupt = FIRST_INTERRUPT
 };
 
 struct Fixup {
@@ -146,6 +148,7 @@ void handle_kernel_exception(TrapFrame& frame) {
 }
 
 void handle_exception(TrapFrame& frame) {
+  bool watchpoint = false;
   switch (frame.vector) {
     case kNmi:
       if (panicking()) halt_machine();
@@ -154,12 +157,14 @@ void handle_exception(TrapFrame& frame) {
     case kMachineCheck:
       panic_at(frame, "machine check");
     case kDebug:
-      asm volatile("movq %0, %%dr6" ::"r"(uint64_t{0xffff0ff0}));
+      // A watched address that the kernel itself touches for the program goes unnoticed.
+      watchpoint = take_debug_status();
+      if (watchpoint && !frame.from_user()) return;
       break;
   }
   if (!frame.from_user()) return handle_kernel_exception(frame);
   enable_interrupts();
-  upcalls::user_exception(frame, kind_of(frame.vector), frame.rip, false);
+  upcalls::user_exception(frame, watchpoint ? Exception::Watchpoint : kind_of(frame.vector), frame.rip, false);
 }
 
 void dispatch_interrupt(uint64_t vector) {
@@ -192,12 +197,20 @@ void dispatch_interrupt(uint64_t vector) {
 
 }  // namespace
 
-extern "C" void handle_trap(TrapFrame& frame) {
-  if (frame.vector == kPageFault) return handle_page_fault(frame);
-  if (frame.vector < kFirstInterrupt) return handle_exception(frame);
+// Of an interrupt that hit in the kernel, this part runs on the CPU's interrupt stack. There is one for each CPU: handlers
+// keep interrupts off, so they do not nest.
+extern "C" void handle_interrupt(const TrapFrame& frame) {
+  DEBUG_ASSERT(!this_cpu().in_interrupt);
   this_cpu().in_interrupt = true;
   dispatch_interrupt(frame.vector);
   this_cpu().in_interrupt = false;
+  DEBUG_ASSERT(!interrupts_enabled() && interrupt_stack_is_whole(this_cpu()));
+}
+
+extern "C" void handle_trap(TrapFrame& frame) {
+  if (frame.vector == kPageFault) return handle_page_fault(frame);
+  if (frame.vector < kFirstInterrupt) return handle_exception(frame);
+  handle_interrupt(frame);
   upcalls::interrupt_ended(frame);
 }
 

@@ -29,16 +29,25 @@ TrapFrame& user_frame(uintptr_t stack_top);        // stack_top: the end of the 
 uintptr_t initial_stack_pointer(uintptr_t stack_top);  // right below the TrapFrame
 std::span<std::byte> extended_state(uintptr_t stack_top);
 
-// The thread-local base registers; extended state lives on the kernel stack.
+// Where a debugger wants to be told of accesses, and what has happened there. `serial`: 0 when nothing is watched; else
+// each setting has one of its own, by which a CPU knows what it has loaded.
+struct DebugRegisters {
+  uint64_t address[4] = {};
+  uint64_t status = 0, control = 0;  // DR6, DR7
+  uint64_t serial = 0;
+};
+
+// The thread-local base registers and what a debugger set; extended state lives on the kernel stack.
 struct UserState {
   uintptr_t fs_base = 0;  // TLS
   uintptr_t gs_base = 0;
+  DebugRegisters debug;
 };
 
 // Live registers <-> memory. "stack_top" names the thread whose extended state is meant. A context switch calls them
 // with interrupts off, for threads that have a user side.
 void save_user_state(UserState& state, uintptr_t stack_top);
-void load_user_state(const UserState& state, uintptr_t stack_top);
+void load_user_state(UserState& state, uintptr_t stack_top);
 void prepare_extended_state(uintptr_t stack_top);  // of a new stack, whose memory held anything: fit to be saved to
 void reset_extended_state(uintptr_t stack_top);    // in memory: as at program start
 void set_kernel_stack(uintptr_t stack_top);        // where this CPU's next entry from user mode starts

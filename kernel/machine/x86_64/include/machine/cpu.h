@@ -7,19 +7,22 @@
 #include <cstdint>
 
 #include "base/assert.h"
+#include "base/units.h"
 
 namespace tine::machine {
 
 inline constexpr unsigned kMaxCpus = 16;
 inline constexpr size_t kCacheLine = 64;
+inline constexpr size_t kInterruptStackSize = 8_KiB;
 
-// One per CPU, at GS:0 while in the kernel. Assembly knows the offsets of the first five members.
+// One per CPU, at GS:0 while in the kernel. Assembly knows the offsets of the first six members.
 struct alignas(kCacheLine) CpuLocal {
   CpuLocal* self;               // GS:0
   uintptr_t kernel_stack_top;   // GS:8, where system calls start
   uintptr_t user_stack;         // GS:16, scratch during system-call entry
   void* current_thread;         // GS:24, sched::Thread
   std::atomic<uint32_t>* user_work;  // GS:32, the current thread's word, see set_current_thread
+  uintptr_t interrupt_stack_top;  // GS:40, where handlers of interrupts that hit in the kernel start
   uint32_t id;
   uint32_t spin_depth;          // spinlocks held + InterruptGuards; interrupts are off while it is not 0
   bool interrupts_were_on;      // state to go back to when spin_depth returns to 0
@@ -57,6 +60,12 @@ inline unsigned cpu_id() {
   return id;
 }
 
+// Whether `address` lies on this CPU's interrupt stack. The handler of an interrupt that hit in the kernel runs there, so
+// that a thread's stack need not have room for it.
+inline bool on_interrupt_stack(uintptr_t address) {
+  return this_cpu().interrupt_stack_top - address - 1 < kInterruptStackSize;
+}
+
 // How many CPUs run; 1 until start_other_cpus().
 unsigned cpu_count();
 
@@ -73,18 +82,29 @@ inline void spin_pause() { asm volatile("pause" ::: "memory"); }
 inline void wait_for_interrupt() { asm volatile("sti; hlt" ::: "memory"); }
 
 // Nested "interrupts off" sections. A context switch may happen inside one: the depth belongs to the CPU, and
-// interrupts_were_on travels with the thread (sched saves it).
+// interrupts_were_on travels with the thread (sched saves it). Both words are reached through GS, without a pointer to
+// them: a depth that is not 0 keeps the caller on its CPU, and on every CPU that it may run on otherwise it is 0.
+inline uint32_t spin_depth() {
+  uint32_t depth;
+  asm volatile("movl %%gs:%c1, %0" : "=r"(depth) : "i"(offsetof(CpuLocal, spin_depth)) : "memory");
+  return depth;
+}
 inline void push_interrupts_off() {
-  const bool were_on = interrupts_enabled();
-  disable_interrupts();
-  asm volatile("" ::: "memory");
-  CpuLocal& cpu = this_cpu();
-  if (cpu.spin_depth++ == 0) cpu.interrupts_were_on = were_on;
+  if (spin_depth() == 0) {
+    const bool were_on = interrupts_enabled();
+    disable_interrupts();
+    asm volatile("movb %0, %%gs:%c1" ::"q"(were_on), "i"(offsetof(CpuLocal, interrupts_were_on)) : "memory");
+  }
+  asm volatile("incl %%gs:%c0" ::"i"(offsetof(CpuLocal, spin_depth)) : "memory", "cc");
 }
 inline void pop_interrupts_off() {
-  CpuLocal& cpu = this_cpu();
-  DEBUG_ASSERT(cpu.spin_depth != 0);
-  if (--cpu.spin_depth == 0 && cpu.interrupts_were_on) enable_interrupts();
+  DEBUG_ASSERT(spin_depth() != 0);
+  bool outermost;
+  asm volatile("decl %%gs:%c1" : "=@ccz"(outermost) : "i"(offsetof(CpuLocal, spin_depth)) : "memory");
+  if (!outermost) return;
+  bool were_on;
+  asm volatile("movb %%gs:%c1, %0" : "=q"(were_on) : "i"(offsetof(CpuLocal, interrupts_were_on)) : "memory");
+  if (were_on) enable_interrupts();
 }
 
 class InterruptGuard {

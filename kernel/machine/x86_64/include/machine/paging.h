@@ -82,10 +82,16 @@ inline PhysAddr virtual_to_physical(const void* in_physical_map) {
 // Fills the kernel's half of a new top table. Those entries never change afterwards.
 void init_kernel_half(Table& top);
 
-PhysAddr kernel_top_table();              // the table that kernel threads run on
-void load_top_table(PhysAddr top);        // switches this CPU's address space, flushing its user TLB entries
-PhysAddr loaded_top_table();
-void flush_local_tlb();                   // this CPU, user entries
+// This CPU's address space: the user half `top`, or none (null). Both drop the CPU's user TLB entries and are called with
+// interrupts off. Whoever loads a top sees to it that another is loaded before it ends.
+class UserTop;
+void load_user_top(const UserTop* top);
+const UserTop* loaded_user_top();
+// What has changed in the loaded top since this CPU copied it. A CPU that lacks an entry, or the right to write through
+// one, faults; so this follows each fault on user memory that has been resolved.
+void take_over_user_top();
+
+void flush_local_tlb();                   // this CPU, user entries; takes over the loaded top first
 void flush_local_tlb_page(uintptr_t address);
 
 // A set of CPUs, by id.

@@ -17,7 +17,7 @@ bool page_fault(TrapFrame& frame, uintptr_t address, Access access, bool protect
 
 enum class Exception : uint8_t {
   Divide, Debug, Breakpoint, Overflow, Bound, InvalidOpcode, NoDevice, Segment, Stack, GeneralProtection, PageFault,
-  FloatingPoint, Alignment, Simd, Other
+  FloatingPoint, Alignment, Simd, Watchpoint, Other
 };
 // An exception in user mode that nothing resolved: the process gets its signal. `address`: faulting address.
 void user_exception(TrapFrame& frame, Exception kind, uintptr_t address, bool protection);

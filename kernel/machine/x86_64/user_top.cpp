@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// A CPU's copy of the user half that it runs on. The copy is written with interrupts off, by its own CPU, which touches no
+// user memory meanwhile. What is dropped from the copy may stay in the TLB until whoever dropped it has it flushed.
+#include "machine/user_top.h"
+
+#include <algorithm>
+
+#include "machine/x86_64/kernel_map.h"
+#include "machine/x86_64/per_cpu.h"
+#include "machine/x86_64/registers.h"
+
+namespace tine::machine {
+
+namespace {
+
+// Makes places for the words' slots and forgets those of before.
+[[gnu::noinline]] void place(PerCpu& cpu, const UserTop& top) {
+  CpuTables& tables = cpu_tables(cpu.id);
+  for (unsigned i = 0; i < cpu.copied_end; i++) {
+    if (cpu.copied_slots[i] == 0) continue;
+    cpu.copied_to[i]->store(0, std::memory_order_relaxed);
+    tables.top.set((cpu.copied_slots[i] - 1) / kEntriesPerTable, Entry());
+    cpu.copied_slots[i] = 0;
+  }
+  std::array<unsigned, UserTop::kMostRanges> ranges;
+  unsigned count = 0;
+  cpu.copied_end = top.end();
+  for (unsigned i = 0; i < cpu.copied_end; i++) {
+    const uint64_t word = top.word_at(i);
+    if (word == 0) continue;
+    const unsigned slot = UserTop::slot_of_word(word), range = slot / kEntriesPerTable;
+    const auto known = ranges.begin() + count;
+    const auto found = std::find(ranges.begin(), known, range);
+    const auto r = static_cast<unsigned>(found - ranges.begin());
+    if (r == UserTop::kMostRanges) continue;   // some of the words have changed meanwhile, and the version tells
+    if (found == known) {
+      ranges[count++] = range;
+      tables.top.set(range, Entry::table(address_of_cpu_table(tables.below[r])));
+    }
+    cpu.copied_slots[i] = slot + 1;
+    cpu.copied_to[i] = &tables.below[r].slots[slot % kEntriesPerTable];
+    cpu.copied_to[i]->store(UserTop::entry_of(word).bits(), std::memory_order_relaxed);
+  }
+}
+
+// The version is read first: of a change that is missed, it will differ. Mostly the slots are those of before: of the same
+// space, or one that a fork made. Returns the table that the CPU is to load.
+PhysAddr copy(PerCpu& cpu, const UserTop& top) {
+  cpu.user_top_version = top.version();
+  if (const Table* whole = top.whole()) [[unlikely]] return virtual_to_physical(whole);
+  const unsigned end = top.end();
+  bool same = end == cpu.copied_end;
+  for (unsigned i = 0; i < end && same; i++) {
+    const uint64_t word = top.word_at(i);
+    same = word == 0 ? cpu.copied_slots[i] == 0 : cpu.copied_slots[i] == UserTop::slot_of_word(word) + 1;
+    if (same && word != 0) cpu.copied_to[i]->store(UserTop::entry_of(word).bits(), std::memory_order_relaxed);
+  }
+  if (!same) [[unlikely]] place(cpu, top);
+  return address_of_cpu_table(cpu_tables(cpu.id).top);
+}
+
+}  // namespace
+
+void load_user_top(const UserTop* top) {
+  PerCpu& cpu = this_per_cpu();
+  cpu.user_top = top;
+  if (top == nullptr) return load_kernel_top_table();
+  write_cr3(copy(cpu, *top));
+}
+
+const UserTop* loaded_user_top() { return this_per_cpu().user_top; }
+
+void take_over_user_top() {
+  const BriefInterruptGuard guard;
+  PerCpu& cpu = this_per_cpu();
+  if (cpu.user_top == nullptr || cpu.user_top->version() == cpu.user_top_version) [[likely]] return;
+  const PhysAddr table = copy(cpu, *cpu.user_top);
+  if (table != (read_cr3() & Entry::kFrameMask)) write_cr3(table);   // the top has become a whole table
+}
+
+}  // namespace tine::machine
