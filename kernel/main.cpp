@@ -14,6 +14,7 @@
 #include "process/ids.h"
 #include "process/kernel_process.h"
 #include "process/process.h"
+#include "process/profile.h"
 #include "sched/scheduler.h"
 #include "trace/init.h"
 #include "view/init.h"
@@ -32,11 +33,12 @@ void must(Result<> result, const char* otherwise) {
 
 void run_process_zero(void*) {
   machine::start_other_cpus(boot::options().max_cpus);
+  must(process::start_idle_processes(), "cannot make idle processes");
   must(file::init_tmpfs(), "cannot set up tmpfs");
   must(file::init_devices(), "cannot set up devices");
   must(view::init(), "cannot set up terminals and /proc");
   must(event::init(), "cannot set up events");
-  must(trace::init(), "cannot set up tracing");
+  must(trace::init(boot::options().trace_events), "cannot set up tracing");
   must(boot::make_root(), "cannot make the root file system");
   must(boot::start_first_program(), "cannot make process 1");
   sched::sleep_for_ever("process 0");
@@ -53,6 +55,7 @@ void run_process_zero(void*) {
   process::init_process_table();
   must(process::init_ids(boot::options().pid_max), "too little memory for process ids");
   process::size_tables(boot::options().max_processes, boot::options().max_threads);
+  must(process::init_profiling(), "too little memory for profiling");
   must(process::start_process_zero(run_process_zero, nullptr), "cannot make process 0");
   sched::run_idle_loop();
 }

@@ -5,7 +5,9 @@
 #include "abi/linux/dispatch.h"
 #include "base/log.h"
 #include "process/exit.h"
+#include "process/out_of_memory.h"
 #include "process/process.h"
+#include "process/profile.h"
 #include "process/signal.h"
 #include "process/thread.h"
 #include "sched/scheduler.h"
@@ -30,6 +32,7 @@ FaultSignal signal_for(Exception kind, bool protection) {
     case Exception::FloatingPoint:
     case Exception::Simd: return {process::kSigFpe, 7};              // FPE_FLTINV, the usual one
     case Exception::Debug: return {process::kSigTrap, 2};            // TRAP_TRACE
+    case Exception::Watchpoint: return {process::kSigTrap, 4};       // TRAP_HWBKPT
     case Exception::Breakpoint: return {process::kSigTrap, 0x80};
     case Exception::InvalidOpcode: return {process::kSigIll, 2};     // ILL_ILLOPN
     case Exception::Stack:
@@ -61,6 +64,7 @@ void send_fault(Thread& thread, int signal, int code, uintptr_t address) {
 }
 
 void kill_out_of_memory(Thread& thread) {
+  if (thread.exiting) return;
   log(LogLevel::Warning, "out of memory: process %d (%s) is killed\n", thread.process().pid(), thread.name);
   process::begin_exit(thread.process(), process::signal_status(process::kSigKill, false));
 }
@@ -73,7 +77,10 @@ bool page_fault(TrapFrame& frame, uintptr_t address, Access access, bool) {
   vm::AddressSpace* space = thread.process().own_address_space();
   if (space == nullptr) return false;
   ++thread.minor_faults;
-  switch (space->handle_fault(address, access_kind(access))) {
+  vm::FaultResult result = space->handle_fault(address, access_kind(access));
+  while (result == vm::FaultResult::OutOfMemory && process::make_room(thread))
+    result = space->handle_fault(address, access_kind(access));
+  switch (result) {
     case vm::FaultResult::Resolved: return true;
     case vm::FaultResult::OutOfMemory:
       // A system call that meets it in user memory says EFAULT.
@@ -111,7 +118,9 @@ void return_to_user(TrapFrame&) {
   while (const uint32_t work = thread.user_work.load(std::memory_order_acquire)) {
     enable_interrupts();
     if (work & sched::kWorkReschedule) sched::maybe_yield();
+    if (work & process::kWorkProfile) process::add_profile_ticks(thread);
     if (work & sched::kWorkSignal) process::handle_signals(thread);
+    if (work & sched::kWorkTrace) thread.clear_work(sched::kWorkTrace);   // it only asked for the way through here
     disable_interrupts();
   }
 }

@@ -31,7 +31,7 @@ Result<> open_console(process::Process& process) {
 }
 
 Result<process::ProgramArguments> init_arguments(std::string_view program) {
-  std::array<std::string_view, kMaxStrings> argv, envp;
+  static constinit std::array<std::string_view, kMaxStrings> argv, envp;   // called once; too large for a stack
   size_t argc = 0, envc = 0;
   argv[argc++] = program;
   for (std::string_view word : options().init_arguments)

@@ -13,7 +13,7 @@ namespace tine::boot {
 
 namespace {
 
-void unpack(const file::Path& root) {
+[[gnu::noinline]] void unpack(const file::Path& root) {   // its large frame ends with it
   const std::span<const std::byte> archive = machine::boot_info().initrd;
   if (archive.empty()) {
     log(LogLevel::Error, "tine: no initrd; start the machine with -initrd FILE (a newc cpio with /init); powering off\n");

@@ -30,6 +30,7 @@ Late<Subscriber> subscriber;
 Result<> init() {
   init_futexes();
   init_pi_futexes();
+  init_kqueue_notes();
   TRY(init_life_notes());
   return process::subscribe(subscriber.construct());
 }

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// EVFILT_READ, EVFILT_WRITE and EVFILT_VNODE: knotes of open files. Readiness is the file's own poll(); the
+// EVFILT_READ, EVFILT_WRITE, EVFILT_VNODE and EVFILT_PROCDESC: knotes of open files. Readiness is the file's own poll(); the
 // data of an event is how many bytes can be moved, where the file can tell. What happens to an inode comes
 // through its `changes` queue, whose events are the NOTE_ bits of EVFILT_VNODE.
-#include "event/kqueue.h"
+#include "event/knote_file.h"
+
+#include "event/epoll.h"
 #include "file/inode.h"
 #include "file/pipe.h"
 #include "file/unix_socket.h"
+#include "process/pidfd.h"
 
 namespace tine::event {
 
@@ -14,70 +17,7 @@ namespace {
 using file::File;
 using file::PollEvents;
 
-constexpr uint32_t kNoteLowWater = 0x0001;
-
-class FileNote : public Knote, protected file::Poller {
- public:
-  explicit FileNote(File& file) : file_(file) {}
-  const File* watched_file() const override { return &file_; }
-
-  Result<> attach() override {
-    file_.close_watchers.add(*this);
-    start_watching();
-    if (out_of_places_) return Error(Errno::NoMem);
-    activate();
-    return {};
-  }
-  void detach() override {
-    for (Source& source : sources_) source.stop();
-    file_.close_watchers.remove(*this);
-  }
-  void file_closing(File&) override {
-    Ref<Kqueue> home = queue;  // removing may drop the last reference but this
-    sync::MutexGuard guard(home->mutex);
-    if (!removed) home->remove(*this);
-  }
-
- protected:
-  virtual void start_watching() = 0;
-  virtual void woken(uint32_t) { activate(); }
-
-  void watch(sched::WaitQueue& queue) override {
-    for (Source& source : sources_)
-      if (source.start(*this, queue)) return;
-    out_of_places_ = true;
-  }
-
-  File& file_;  // whole while the knote is in its set and Kqueue::mutex is held
-
- private:
-  // One queue of the file; no file shows more than four.
-  class Source final : public sched::Waiter {
-   public:
-    bool start(FileNote& note, sched::WaitQueue& queue) {
-      if (queue_ != nullptr) return false;
-      note_ = &note;
-      queue_ = &queue;
-      queue.add(*this);
-      return true;
-    }
-    void stop() {
-      if (queue_ != nullptr) queue_->remove(*this);
-      queue_ = nullptr;
-    }
-    bool on_wake(uint32_t events) override {
-      note_->woken(events);
-      return false;  // a knote takes nothing away from others that wait
-    }
-
-   private:
-    FileNote* note_ = nullptr;
-    sched::WaitQueue* queue_ = nullptr;
-  };
-
-  Source sources_[4];
-  bool out_of_places_ = false;
-};
+constexpr uint32_t kNoteLowWater = 0x0001, kNoteEndOfFile = 0x0002;
 
 // --- Reading and writing ---
 
@@ -103,14 +43,16 @@ int64_t writable_bytes(File& file) {
 class ReadNote final : public FileNote, public mem::FromCache<ReadNote> {
  public:
   using FileNote::FileNote;
-
   bool take(Kevent& event) override {
     const PollEvents ready = file_.poll(nullptr);
     const bool at_end = ready & (file::kPollHup | file::kPollRdHup);
     if (at_end) event.flags |= kEventEof;
     event.data = ready & file::kPollIn ? readable_bytes(file_) : 0;
-    if (is_regular())
-      return event.data != 0;  // at its end a file has nothing to read, though read(2) would not wait
+    if (is_regular()) {
+      // At its end a file has nothing to read, though read(2) would not wait.
+      if (event.data == 0) event.fflags = setting.fflags & kNoteEndOfFile;
+      return event.data != 0 || event.fflags != 0;
+    }
     const int64_t least = setting.fflags & kNoteLowWater ? setting.data : 1;
     return at_end || ((ready & file::kPollIn) && event.data >= least) || (ready & file::kPollErr);
   }
@@ -128,12 +70,28 @@ class ReadNote final : public FileNote, public mem::FromCache<ReadNote> {
 class WriteNote final : public FileNote, public mem::FromCache<WriteNote> {
  public:
   using FileNote::FileNote;
-
   bool take(Kevent& event) override {
     const PollEvents ready = file_.poll(nullptr);
     if (ready & (file::kPollHup | file::kPollErr)) event.flags |= kEventEof;
     event.data = writable_bytes(file_);
     return ready & (file::kPollOut | file::kPollHup | file::kPollErr);
+  }
+
+ private:
+  void start_watching() override { (void)file_.poll(this); }
+};
+
+// --- Process descriptors ---
+
+class DescriptorNote final : public FileNote, public mem::FromCache<DescriptorNote> {
+ public:
+  using FileNote::FileNote;
+  bool take(Kevent& event) override {
+    if (file_.poll(nullptr) == 0) return false;
+    event.fflags = setting.fflags & kNoteExit;
+    event.data = static_cast<process::PidFile&>(file_).process().exit_status;
+    event.flags |= kEventEof;
+    return event.fflags != 0;
   }
 
  private:
@@ -173,13 +131,17 @@ class VnodeNote final : public FileNote, public mem::FromCache<VnodeNote> {
 }  // namespace
 
 Result<Ref<Knote>> make_file_note(const Kevent& change, File& file) {
-  // Kqueues do not watch each other: their locks have no order among themselves.
-  if (file::file_cast<KqueueFile>(file) != nullptr) return Error(Errno::Inval);
+  // Epoll sets pass a wake-up on at once, and may watch kqueues: it could come back to where it began.
+  if (file::file_cast<EpollFile>(file) != nullptr) return Error(Errno::Inval);
+  if (auto* watched = file::file_cast<KqueueFile>(file)) return make_kqueue_note(change, *watched);
   switch (change.filter) {
     case kFilterRead:
       return Ref<Knote>(TRY(mem::make_ref<ReadNote>(file)));
     case kFilterWrite:
       return Ref<Knote>(TRY(mem::make_ref<WriteNote>(file)));
+    case kFilterDescriptor:
+      if (!process::is_process_descriptor(file)) return Error(Errno::Inval);
+      return Ref<Knote>(TRY(mem::make_ref<DescriptorNote>(file)));
     default:
       break;
   }

@@ -17,7 +17,7 @@ namespace {
 using process::PidNumber;
 using process::Process;
 
-constexpr uint32_t kNoteExit = 0x80000000, kNoteFork = 0x40000000, kNoteExec = 0x20000000, kNoteTrack = 1,
+constexpr uint32_t kNoteFork = 0x40000000, kNoteExec = 0x20000000, kNoteTrack = 1,
                    kNoteTrackError = 2, kNoteChild = 4;
 
 // A knote of a process. It is in a bucket from attach() until detach() or the process's end.
@@ -64,6 +64,7 @@ void LifeNote::detach() {
 class ProcessNote final : public LifeNote, public mem::FromCache<ProcessNote> {
  public:
   Result<> attach() override {
+    TRY(process::require_promise(process::current(), process::promise::kProc));
     const auto pid = setting.ident;
     Ref<Process> process = pid <= INT32_MAX ? process::find_process(static_cast<PidNumber>(pid)) : nullptr;
     if (process == nullptr) return Error(Errno::Srch);
@@ -231,13 +232,15 @@ class Subscriber final : public process::LifeSubscriber {
     return {};
   }
 
-  void cancel_fork(uintptr_t token) override { take_back(token); }
+  void cancel_fork(uintptr_t token) override { release_chain(take_back(token)); }
 
   void forked(Process& parent, Process& child, const process::ForkRequest&, uintptr_t token) override {
-    Ref<ProcessNote> reserved = take_back(token);  // what is left over goes when no lock is held
-    if (note_count.load(std::memory_order_acquire) == 0) return;
-    sync::SpinGuard guard(notes_lock);
-    for_each_note<ProcessNote>(parent, [&](ProcessNote& note) { note.forked(child, reserved); });
+    Ref<ProcessNote> reserved = take_back(token);
+    if (note_count.load(std::memory_order_acquire) != 0) {
+      sync::SpinGuard guard(notes_lock);
+      for_each_note<ProcessNote>(parent, [&](ProcessNote& note) { note.forked(child, reserved); });
+    }
+    release_chain(std::move(reserved));   // what is left over, when no lock is held
   }
 
   void executed(Process& process) override {
@@ -265,6 +268,13 @@ class Subscriber final : public process::LifeSubscriber {
   }
 
  private:
+  // One after the other: a chain as long as a program likes must not be destroyed by recursion.
+  static void release_chain(Ref<ProcessNote> head) {
+    while (head != nullptr) {
+      Ref<ProcessNote> rest = std::move(head->next_reserved);
+      head = std::move(rest);
+    }
+  }
   static Ref<ProcessNote> take_back(uintptr_t token) {
     return Ref<ProcessNote>(reinterpret_cast<ProcessNote*>(token), false);
   }

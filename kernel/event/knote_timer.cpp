@@ -140,10 +140,14 @@ class UserNote final : public Knote, public mem::FromCache<UserNote> {
       setting.fflags &= kFlagsMask;
       triggered_ = first.fflags & kTrigger;
     }
-    activate();
+    if (ready()) activate();
     return {};
   }
   void detach() override {}
+  bool ready() override {
+    sync::SpinGuard guard(queue->lock);
+    return triggered_;
+  }
 
   Result<> change(const Kevent& change) override {
     sync::SpinGuard guard(queue->lock);
@@ -163,6 +167,11 @@ class UserNote final : public Knote, public mem::FromCache<UserNote> {
     }
     setting.data = change.data;
     if (change.fflags & kTrigger) triggered_ = true;
+    // The flag in a change takes back a trigger that nobody has collected, this one too.
+    if (change.flags & kEventClear) {
+      triggered_ = false;
+      setting.data = 0;
+    }
     return {};
   }
 

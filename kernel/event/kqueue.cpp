@@ -22,6 +22,7 @@ Result<Ref<Knote>> make_note(const Kevent& change, File* file) {
     case kFilterRead:
     case kFilterWrite:
     case kFilterVnode:
+    case kFilterDescriptor:
       return make_file_note(change, *file);
     case kFilterProcess:
     case kFilterSignal:
@@ -36,8 +37,11 @@ Result<Ref<Knote>> make_note(const Kevent& change, File* file) {
 }
 
 bool is_file_filter(int16_t filter) {
-  return filter == kFilterRead || filter == kFilterWrite || filter == kFilterVnode;
+  return filter == kFilterRead || filter == kFilterWrite || filter == kFilterVnode || filter == kFilterDescriptor;
 }
+
+// Knotes of files are bounded by the descriptors that a process may have; this bounds the others.
+constexpr uint32_t kMostWithoutFile = 65536;
 
 }  // namespace
 
@@ -88,6 +92,7 @@ Result<> Kqueue::apply(const Kevent& change) {
     return {};
   }
   TRY(note->change(change));
+  const bool ready = note->ready();
   bool look_again;
   {
     sync::SpinGuard state_guard(lock);
@@ -96,7 +101,7 @@ Result<> Kqueue::apply(const Kevent& change) {
     if (change.flags & kEventAdd) note->setting.flags |= change.flags & ~kCommands;
     if (change.flags & kEventDisable) note->enabled = false;
     if (change.flags & kEventEnable) note->enabled = true;
-    look_again = note->enabled;
+    look_again = note->enabled && ready;
     if (look_again) enqueue(*note);  // whether there is something to report shows when it is asked
   }
   if (look_again) announce();
@@ -111,7 +116,9 @@ Result<> Kqueue::add(const Kevent& change, File* file) {
   note->enabled = !(change.flags & kEventDisable);
   {
     sync::SpinGuard guard(lock);
+    if (file == nullptr && without_file_ >= kMostWithoutFile) return Error(Errno::NoMem);
     if (!notes_.insert(*note).second) return Error(Errno::Exist);  // a tracked child got there first
+    if (file == nullptr) without_file_++;
   }
   intrusive_ptr_add_ref(note.get());  // the set's
   if (auto attached = note->attach(); !attached) {
@@ -124,7 +131,8 @@ Result<> Kqueue::add(const Kevent& change, File* file) {
 bool Kqueue::adopt(Knote& note) {
   {
     sync::SpinGuard guard(lock);
-    if (closed_ || !notes_.insert(note).second) return false;
+    if (closed_ || without_file_ >= kMostWithoutFile || !notes_.insert(note).second) return false;
+    without_file_++;
     intrusive_ptr_add_ref(&note);
     enqueue(note);
   }
@@ -139,6 +147,7 @@ void Kqueue::remove(Knote& note) {
     sync::SpinGuard guard(lock);
     if (note.active_hook.is_linked()) active_.erase(active_.iterator_to(note));
     notes_.erase(notes_.iterator_to(note));
+    if (note.watched_file() == nullptr) without_file_--;
   }
   note.removed = true;
   intrusive_ptr_release(&note);
@@ -168,9 +177,9 @@ void Kqueue::announce() {
   if (arrived_.has_waiters()) arrived_.wake_all(file::kPollIn | file::kPollRdNorm);
 }
 
-bool Kqueue::has_active() {
+size_t Kqueue::active_count() {
   sync::SpinGuard guard(lock);
-  return !active_.empty();
+  return active_.size();
 }
 
 bool Kqueue::poll(file::Poller* poller) {
@@ -189,13 +198,16 @@ Ref<Knote> Kqueue::take_active() {
 }
 
 // What a reported knote does next: goes, sleeps, waits for the next time, or (level-triggered) stays active.
-void Kqueue::after_report(Knote& note, uint16_t flags) {
-  if (flags & kEventOneShot) return remove(note);
+bool Kqueue::after_report(Knote& note, uint16_t flags) {
+  if (flags & kEventOneShot) {
+    remove(note);
+    return false;
+  }
   sync::SpinGuard guard(lock);
-  if (flags & kEventDispatch)
-    note.enabled = false;
-  else if (!(flags & kEventClear))
-    enqueue(note);
+  if (flags & kEventDispatch) note.enabled = false;
+  if (flags & (kEventDispatch | kEventClear)) return false;
+  enqueue(note);
+  return true;
 }
 
 Result<unsigned> Kqueue::collect(uintptr_t into, unsigned most) {
@@ -206,6 +218,7 @@ Result<unsigned> Kqueue::collect(uintptr_t into, unsigned most) {
     to_look_at = active_.size();  // level-triggered ones go back to the end: look at each but once
   }
   unsigned stored = 0;
+  bool active_again = false;
   for (; to_look_at != 0 && stored < most; to_look_at--) {
     const Ref<Knote> note = take_active();
     if (note == nullptr) break;
@@ -226,13 +239,16 @@ Result<unsigned> Kqueue::collect(uintptr_t into, unsigned most) {
     if (!enabled || !note->take(event)) continue;
     if (!vm::copy_out(into + stored * sizeof event, &event, sizeof event)) return Error(Errno::Fault);
     stored++;
-    after_report(*note, event.flags);
+    if (after_report(*note, event.flags)) active_again = true;
   }
+  // Who looked in the meantime did not see it.
+  if (active_again) announce();
   return stored;
 }
 
 Result<unsigned> Kqueue::wait(uintptr_t into, unsigned most, Nanoseconds deadline) {
   while (true) {
+    pass_wakeups_on();
     if (const unsigned stored = TRY(collect(into, most)); stored != 0 || deadline == 0) return stored;
     const auto slept = sched::wait_until(arrived_, {.name = "kqread", .deadline = deadline},
                                          [this] { return has_active(); });
@@ -249,6 +265,10 @@ KqueueFile::KqueueFile(Ref<Kqueue> queue, const process::Process& owner)
       queue_(std::move(queue)),
       owner_(owner.pid()),
       table_(owner.descriptors().get()) {}
+
+Result<> KqueueFile::stat(file::Stat& stat) {
+  return usable_by(process::current().process()) ? File::stat(stat) : Error(Errno::BadF);
+}
 
 bool KqueueFile::usable_by(const process::Process& process) const {
   return process.pid() == owner_ || process.descriptors().get() == table_;

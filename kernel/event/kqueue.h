@@ -38,7 +38,9 @@ static_assert(sizeof(Kevent) == 64);
 
 // Filters.
 inline constexpr int16_t kFilterRead = -1, kFilterWrite = -2, kFilterVnode = -4, kFilterProcess = -5,
-                         kFilterSignal = -6, kFilterTimer = -7, kFilterUser = -11;
+                         kFilterSignal = -6, kFilterTimer = -7, kFilterDescriptor = -8, kFilterUser = -11;
+// Fflags that more than one filter has.
+inline constexpr uint32_t kNoteExit = 0x80000000;
 // Kevent::flags.
 inline constexpr uint16_t kEventAdd = 0x0001, kEventDelete = 0x0002, kEventEnable = 0x0004,
                           kEventDisable = 0x0008, kEventOneShot = 0x0010, kEventClear = 0x0020,
@@ -65,6 +67,9 @@ class Knote : public file::CloseWatcher {
   // Fills in what there is to report: data, fflags, more flags. False: nothing. Kqueue::mutex held, no
   // spinlock.
   virtual bool take(Kevent& event) = 0;
+  // Whether it can have something to report now. True costs a look when events are collected; but a kqueue is
+  // readable as long as a knote of it is active. Kqueue::mutex held, no spinlock.
+  virtual bool ready() { return true; }
   // The open file that it watches, if it does; only for comparing.
   virtual const file::File* watched_file() const { return nullptr; }
   void file_closing(file::File&) override {}
@@ -90,6 +95,7 @@ class Kqueue final : public RefCounted<Kqueue>, public mem::FromCache<Kqueue> {
   // wait). Errors: Intr, Fault.
   Result<unsigned> wait(uintptr_t into, unsigned most, Nanoseconds deadline);
   bool poll(file::Poller* poller);
+  size_t active_count();  // of knotes that may have something to report
   void close();  // the kqueue's file goes
 
   // For knotes.
@@ -118,18 +124,20 @@ class Kqueue final : public RefCounted<Kqueue>, public mem::FromCache<Kqueue> {
   Result<> add(const Kevent& change, file::File* file) REQUIRES(mutex);
   Result<unsigned> collect(uintptr_t into, unsigned most);
   Ref<Knote> take_active();
-  bool has_active();
-  void after_report(Knote& note, uint16_t flags) REQUIRES(mutex);
+  bool has_active() { return active_count() != 0; }
+  // Whether it is active again.
+  bool after_report(Knote& note, uint16_t flags) REQUIRES(mutex);
 
   Tree notes_ GUARDED_BY(lock);
   Active active_ GUARDED_BY(lock);
+  uint32_t without_file_ GUARDED_BY(lock) = 0;  // knotes that no open file stands for
   bool closed_ GUARDED_BY(lock) = false;
   sched::WaitQueue arrived_{"kqread"};
 };
 
 // A descriptor of a kqueue. As on the BSDs a forked child does not inherit it. Tine's fork shares the whole
-// table by its root and cannot leave one entry out, so the child's descriptor is there but is good for
-// close(2) only: the rest is EBADF.
+// table by its root and cannot leave one entry out, so the child's descriptor keeps its number until it is
+// closed, but every use of it is EBADF, close(2) included.
 class KqueueFile final : public file::File, public mem::FromCache<KqueueFile> {
  public:
   static constexpr char kType = 0;
@@ -141,6 +149,7 @@ class KqueueFile final : public file::File, public mem::FromCache<KqueueFile> {
   file::PollEvents poll(file::Poller* poller) override {
     return queue_->poll(poller) ? file::kPollIn | file::kPollRdNorm : 0;
   }
+  Result<> stat(file::Stat& stat) override;
   const char* kind() const override { return "anon_inode:[kqueue]"; }
   const void* type() const override { return &kType; }
 
@@ -152,10 +161,16 @@ class KqueueFile final : public file::File, public mem::FromCache<KqueueFile> {
 
 // What makes knotes of each kind; the caller sets `queue` and `setting`.
 Result<Ref<Knote>> make_file_note(const Kevent& change, file::File& file);  // read, write, vnode; Inval
+Result<Ref<Knote>> make_kqueue_note(const Kevent& change, KqueueFile& watched);  // Inval
 Result<Ref<Knote>> make_life_note(const Kevent& change);                    // process, signal
 Result<Ref<Knote>> make_timer_note();
 Result<Ref<Knote>> make_user_note();
 
-Result<> init_life_notes();  // boot
+// Tells the kqueues that watch others what has happened to those so far. No lock held.
+void pass_wakeups_on();
+
+// At boot.
+void init_kqueue_notes();
+Result<> init_life_notes();
 
 }  // namespace tine::event

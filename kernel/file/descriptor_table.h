@@ -30,11 +30,12 @@ class DescriptorTable : public RefCounted<DescriptorTable>,
   // Lowest free descriptor >= least and < limit (RLIMIT_NOFILE). Mfile when there is none.
   Result<int> install(Ref<File> file, bool close_on_exec, unsigned limit, int least = 0);
   Result<> install_at(int descriptor, Ref<File> file, bool close_on_exec, unsigned limit);  // dup2: replaces silently
-  Result<Ref<File>> remove(int descriptor);                      // close(2): BadF
+  // close(2): BadF. Like all that changes the table, NoMem when it shares a part with a forked one, and then it does nothing.
+  Result<Ref<File>> remove(int descriptor);
   Result<> close_range(unsigned first, unsigned last);
   Result<> set_close_on_exec_range(unsigned first, unsigned last);
   Result<> close_all();
-  // execve: closes what is marked. Cost is in proportion to what is closed. NoMem leaves all open.
+  // execve: closes what is marked. Cost is in proportion to what is closed.
   Result<> close_marked();
   unsigned count() const;
   // The next used descriptor >= from, or -1: for /proc/PID/fd and the like.

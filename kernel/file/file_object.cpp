@@ -8,6 +8,7 @@
 #include "file/inode.h"
 #include "file/mount.h"
 #include "file/path.h"
+#include "sched/scheduler.h"
 
 namespace tine::file {
 namespace {
@@ -57,6 +58,7 @@ Result<size_t> FileObject::read(IoBuffer& into, uint64_t& offset) {
     offset += *moved;
     done += *moved;
     if (*moved < part) break;
+    sched::maybe_yield();
   }
   return done;
 }
@@ -85,6 +87,7 @@ Result<size_t> FileObject::write(IoBuffer& from, uint64_t& offset) {
     done += *moved;
     if (offset > size()) size_.store(offset, std::memory_order_release);
     if (*moved < part) break;
+    sched::maybe_yield();
   }
   return done;
 }
@@ -189,12 +192,12 @@ Result<mem::Frame*> FileObject::page(uint64_t index, vm::Access access) {
   return page;
 }
 
-mem::Frame* FileObject::resident_page(uint64_t index) {
+void FileObject::resident_pages(uint64_t first, std::span<mem::Frame*> into) {
   sync::MutexGuard guard(pages_lock_);
-  if (index >= pages_for(size())) return nullptr;
-  mem::Frame* page = pages_.get(index);
-  if (page != nullptr) mem::reference(*page);
-  return page;
+  const uint64_t end = pages_for(size());
+  const size_t inside = first < end ? std::min<uint64_t>(into.size(), end - first) : 0;
+  pages_.get_range(first, into.first(inside));
+  std::ranges::fill(into.subspan(inside), nullptr);
 }
 
 Result<mem::Frame*> FileObject::writable_page(uint64_t index) {

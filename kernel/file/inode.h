@@ -92,7 +92,7 @@ class Attachment : public RefCounted<Attachment> {
 // What wakes Inode::changes: the NOTE_ bits of kqueue(2)'s EVFILT_VNODE.
 enum InodeChange : uint32_t {
   kInodeDeleted = 0x01, kInodeWritten = 0x02, kInodeExtended = 0x04, kInodeAttributes = 0x08, kInodeLinked = 0x10,
-  kInodeRenamed = 0x20,
+  kInodeRenamed = 0x20, kInodeTruncated = 0x80,
 };
 
 class Inode : public RefCounted<Inode> {

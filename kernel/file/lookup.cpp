@@ -41,6 +41,10 @@ Result<> PathWalk::to_root() {
 Result<> PathWalk::to_parent(const Path& start, std::string_view path) {
   if (path.empty()) return Error(Errno::NoEnt);
   if (path.size() >= kPathMax) return Error(Errno::NameTooLong);
+  if (context_.guard != nullptr) [[unlikely]] {
+    admission_ = TRY(context_.guard->admit(path));
+    flags_ |= admission_.flags;
+  }
   here_ = base_ = start;
   rest_ = path;
   if (path.front() == '/') TRY(to_root());
@@ -144,6 +148,19 @@ Result<> PathWalk::follow(const Path& link, std::string_view rest, bool& jumped)
   return {};
 }
 
+Result<> PathWalk::check_place() const {
+  return context_.guard == nullptr ? Result<>() : context_.guard->check(context_.root, here_, admission_);
+}
+
+Result<> PathWalk::check_last() {
+  if (context_.guard == nullptr) return {};
+  Result<Ref<Entry>> found = find_last();
+  if (found)
+    return context_.guard->check(context_.root, Path(Ref<Mount>(here_.mount()), std::move(*found)), admission_);
+  if (found.error() != Errno::NoEnt) return Error(found.error());
+  return context_.guard->check_new(context_.root, here_, last_, admission_);
+}
+
 Result<Ref<Entry>> PathWalk::find_last() { return here_.inode()->lookup(*here_.entry(), last_); }
 
 Result<bool> PathWalk::step_last() {
@@ -170,6 +187,7 @@ Result<Path> lookup(const LookupContext& context, const Path& start, std::string
   PathWalk walk(context, flags);
   TRY(walk.to_parent(start, path));
   while (!TRY(walk.step_last())) continue;
+  TRY(walk.check_place());
   return walk.place();
 }
 

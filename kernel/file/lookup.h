@@ -8,6 +8,7 @@
 
 #include "base/result.h"
 #include "file/entry.h"
+#include "file/lookup_guard.h"
 #include "file/mount.h"
 #include "file/path.h"
 #include "identity/credentials.h"
@@ -19,6 +20,7 @@ namespace tine::file {
 struct LookupContext {
   Path root;
   const identity::Credentials& credentials;
+  LookupGuard* guard = nullptr;   // asked about every path; null: who looks is not restricted
 };
 
 enum LookupFlag : uint32_t {
@@ -48,6 +50,11 @@ class PathWalk {
   bool trailing_slash() const { return trailing_slash_; }
   const Path& directory() const { return here_; }
 
+  // Whether the guard, if there is one, lets the last component be used: what it names, or the name if that is free.
+  Result<> check_last();
+  // The same for place().
+  Result<> check_place() const;
+
   // Looks the last component up, without following it and without crossing a mount: NoEnt if it is not there.
   Result<Ref<Entry>> find_last();
   // Goes to what the last component is; follows a symbolic link if the flags say so or a slash comes after it. Where
@@ -66,6 +73,7 @@ class PathWalk {
 
   const LookupContext& context_;
   LookupFlags flags_;
+  LookupGuard::Admission admission_;
   Path here_;
   Path base_;                       // where kBeneath and kInRoot keep the walk
   mem::Buffer<char> text_;          // what is left of the path, once a link was followed

@@ -50,6 +50,7 @@ Result<Path> make_at(const LookupContext& context, const Path& start, std::strin
   PathWalk walk(context, 0);
   TRY(walk.to_parent(start, path));
   if (walk.last() != Last::Name) return Error(Errno::Exist);
+  TRY(walk.check_last());
   const Path& directory = walk.directory();
   sync::MutexGuard guard(directory.inode()->file_system.names_lock);
   if (TRY(find(directory, walk.last_name())) != nullptr) return Error(Errno::Exist);
@@ -122,6 +123,7 @@ Result<> make_link(const LookupContext& context, const Path& target, const Path&
   PathWalk walk(context, 0);
   TRY(walk.to_parent(start, path));
   if (walk.last() != Last::Name) return Error(Errno::Exist);
+  TRY(walk.check_last());
   const Path& directory = walk.directory();
   sync::MutexGuard guard(directory.inode()->file_system.names_lock);
   if (TRY(find(directory, walk.last_name())) != nullptr) return Error(Errno::Exist);
@@ -140,6 +142,7 @@ Result<> unlink(const LookupContext& context, const Path& start, std::string_vie
   PathWalk walk(context, 0);
   TRY(walk.to_parent(start, path));
   if (walk.last() != Last::Name) return Error(Errno::IsDir);
+  TRY(walk.check_last());
   Ref<Entry> victim;   // let go after the lock: its inode may be large
   const Path& directory = walk.directory();
   sync::MutexGuard guard(directory.inode()->file_system.names_lock);
@@ -160,6 +163,7 @@ Result<> remove_directory(const LookupContext& context, const Path& start, std::
     case Last::DotDot: return Error(Errno::NotEmpty);
     case Last::Name: break;
   }
+  TRY(walk.check_last());
   Ref<Entry> victim;
   const Path& directory = walk.directory();
   sync::MutexGuard guard(directory.inode()->file_system.names_lock);
@@ -182,6 +186,8 @@ Result<> rename(const LookupContext& context, const Path& old_start, std::string
   if (source.mount() != target.mount()) return Error(Errno::Xdev);
   if (from.last() != Last::Name) return Error(Errno::Busy);
   if (to.last() != Last::Name) return Error(mode == RenameMode::NoReplace ? Errno::Exist : Errno::Busy);
+  TRY(from.check_last());
+  TRY(to.check_last());
 
   const Credentials& credentials = context.credentials;
   Ref<Entry> moved;

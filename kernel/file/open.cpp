@@ -135,16 +135,21 @@ Result<Ref<File>> open_or_create(const LookupContext& context, const Path& start
     Result<Ref<Entry>> found = walk.find_last();
     if (!found) {
       if (found.error() != Errno::NoEnt) return Error(found.error());
+      TRY(walk.check_last());
       if (Ref<File> file = TRY(create(context, walk, request))) return file;
       continue;
     }
-    if (exclusive) return Error(Errno::Exist);
+    if (exclusive) {
+      TRY(walk.check_last());
+      return Error(Errno::Exist);
+    }
     const Result<bool> arrived = walk.step_last();
     if (!arrived) {
       if (arrived.error() == Errno::NoEnt) continue;   // unlinked since find_last: look again
       return Error(arrived.error());
     }
     if (!*arrived) continue;                            // a link led to another last component
+    TRY(walk.check_place());
     if (walk.place().inode()->is_directory()) return Error(Errno::IsDir);
     return open_found(context.credentials, walk.place(), request.flags);
   }

@@ -90,6 +90,8 @@ class PipeFile final : public File, public mem::FromCache<PipeFile> {
   const char* kind() const override { return "pipe"; }
 
  private:
+  bool is_anonymous() const { return inode() == nullptr; }   // else a FIFO's
+
   const Ref<Pipe> pipe_;
   const identity::Uid uid_;
   const identity::Gid gid_;

@@ -26,7 +26,7 @@ Result<Ref<File>> open_end(Ref<Pipe> pipe, const Path& path, uint32_t flags, ide
 
 PipeFile::PipeFile(uint32_t flags, Path path, Ref<Pipe> pipe, identity::Uid uid, identity::Gid gid)
     : File(flags, std::move(path)), pipe_(std::move(pipe)), uid_(uid), gid_(gid), opened_at_(sched::wall_clock()),
-      writers_before_(pipe_->writer_opens() - pipe_->has_writers()) {
+      writers_before_(pipe_->writer_opens() - (is_anonymous() || pipe_->has_writers())) {
   pipe_->add_ends(readable(), writable());
 }
 
@@ -46,7 +46,7 @@ Result<uint64_t> PipeFile::control(uint32_t command, uint64_t argument) {
 }
 
 Result<> PipeFile::stat(Stat& into) {
-  if (inode() != nullptr) return File::stat(into);     // a FIFO
+  if (!is_anonymous()) return File::stat(into);
   into.inode = pipe_->number;
   into.mode = mode_of(FileType::Fifo) | 0600;
   into.uid = uid_;
@@ -55,7 +55,11 @@ Result<> PipeFile::stat(Stat& into) {
   return {};
 }
 
-Result<Ref<File>> PipeFile::reopen(uint32_t flags) { return open_end(pipe_, path(), flags, uid_, gid_); }
+// Through /proc/self/fd. Only FIFOs wait for their other end: that of a pipe has been there, and may be gone for good.
+Result<Ref<File>> PipeFile::reopen(uint32_t flags) {
+  if (is_anonymous()) return Ref<File>(TRY(mem::make_ref<PipeFile>(flags, path(), pipe_, uid_, gid_)));
+  return open_end(pipe_, path(), flags, uid_, gid_);
+}
 
 Result<Ref<File>> open_fifo(const Path& path, uint32_t flags) {
   Inode& inode = *path.inode();

@@ -98,8 +98,10 @@ Result<> TmpfsRegular::check_resize(uint64_t size) const {
 Result<> TmpfsRegular::truncate(uint64_t size) {
   sync::MutexGuard guard(lock);
   TRY(check_resize(size));
+  const bool shorter = size < object_->size();
   TRY(object_->resize(size));
   touch_modified();
+  if (shorter) tell_change(kInodeTruncated);
   return {};
 }
 

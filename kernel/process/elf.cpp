@@ -18,6 +18,7 @@ inline constexpr uint8_t kMagic[] = {0x7f, 'E', 'L', 'F'};
 inline constexpr uint8_t kClass64 = 2, kLittleEndian = 1, kCurrentVersion = 1;
 inline constexpr uint16_t kFixed = 2, kPositionIndependent = 3, kX86_64 = 62;
 inline constexpr uint64_t kLongestPath = 4096;
+inline constexpr uint64_t kLargestPins = 8192 * sizeof(PinRecord);
 inline constexpr uint64_t kMostAlignment = 1_GiB;
 
 Result<> check_segment(const ElfProgramHeader& segment) {
@@ -86,6 +87,15 @@ Result<ElfLayout> check_elf_layout(const ElfHeader& header, std::span<const ElfP
         if (segment.offset > static_cast<uint64_t>(INT64_MAX) - kLongestPath) return Error(Errno::NoExec);
         layout.interpreter_offset = segment.offset;
         layout.interpreter_size = segment.file_size;
+        break;
+      case ElfProgramHeader::kWxNeeded:
+        layout.wx_needed = true;
+        break;
+      case ElfProgramHeader::kSystemCalls:
+        if (segment.file_size % sizeof(PinRecord) != 0 || segment.file_size > kLargestPins) return Error(Errno::NoExec);
+        if (segment.offset > static_cast<uint64_t>(INT64_MAX) - kLargestPins) return Error(Errno::NoExec);
+        layout.pins_offset = segment.offset;
+        layout.pins_size = segment.file_size;
         break;
       default:
         break;

@@ -25,12 +25,18 @@ struct ElfHeader {  // Elf64_Ehdr
 static_assert(sizeof(ElfHeader) == 64);
 
 struct ElfProgramHeader {  // Elf64_Phdr
-  static constexpr uint32_t kLoad = 1, kDynamic = 2, kInterpreter = 3, kHeaderTable = 6, kStack = 0x6474e551;
+  static constexpr uint32_t kLoad = 1, kDynamic = 2, kInterpreter = 3, kHeaderTable = 6, kStack = 0x6474e551,
+                            kWxNeeded = 0x65a3dbe7, kSystemCalls = 0x65a3dbe9;  // PT_OPENBSD_*
   static constexpr uint32_t kMayExecute = 1, kMayWrite = 2, kMayRead = 4;
   uint32_t type, flags;
   uint64_t offset, address, physical_address, file_size, memory_size, alignment;
 };
 static_assert(sizeof(ElfProgramHeader) == 56);
+
+// An entry of the segment kSystemCalls: the call is made at `offset` from the start of the program in memory.
+struct PinRecord {
+  uint32_t offset, number;
+};
 
 inline constexpr unsigned kMaxProgramHeaders = 128;
 
@@ -45,6 +51,9 @@ struct ElfLayout {
   uint64_t header_table = 0;        // where the program headers are in memory, as linked; 0: not loaded
   uint64_t interpreter_offset = 0;  // in the file; size 0: there is none
   uint64_t interpreter_size = 0;    // with the terminating 0
+  uint64_t pins_offset = 0;         // in the file: where system calls are made (PinRecord); size 0: does not say
+  uint64_t pins_size = 0;
+  bool wx_needed = false;           // asks for memory that can be written and run
   bool position_independent = false;
 
   uint64_t size() const { return end - start; }

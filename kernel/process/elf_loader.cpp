@@ -2,7 +2,6 @@
 #include "process/elf_loader.h"
 
 #include <algorithm>
-#include <array>
 #include <cstring>
 
 #include "mem/frame.h"
@@ -18,25 +17,22 @@ using vm::AddressSpace;
 using vm::MapRequest;
 using vm::Placement;
 
-// A program file with its headers. Few programs have more headers than fit in `few_`.
+// A program file with its headers.
 class ElfFile {
  public:
+  // `head` must stay as long as this: headers that lie in it are used there.
   Result<> open(file::File& file, std::span<const std::byte> head) {
     file_ = &file;
     header_ = TRY(check_elf_header(head));
-    const size_t size = header_.program_header_count * sizeof(ElfProgramHeader);
-    ElfProgramHeader* table = few_.data();
-    if (header_.program_header_count > few_.size()) {
-      many_ = TRY(mem::Buffer<ElfProgramHeader>::make(header_.program_header_count));
-      table = many_.data();
-    }
-    segments_ = {table, header_.program_header_count};
+    const size_t count = header_.program_header_count, size = count * sizeof(ElfProgramHeader);
     const uint64_t offset = header_.program_header_offset;
-    if (offset <= head.size() && size <= head.size() - offset)
-      std::memcpy(table, head.data() + offset, size);
-    else if (TRY(read_program(file, offset, std::as_writable_bytes(std::span(table, segments_.size())))) !=
-             size)
-      return Error(Errno::NoExec);
+    if (offset <= head.size() && size <= head.size() - offset && offset % alignof(ElfProgramHeader) == 0) {
+      segments_ = {reinterpret_cast<const ElfProgramHeader*>(head.data() + offset), count};
+    } else {
+      table_ = TRY(mem::Buffer<ElfProgramHeader>::make(count));
+      if (TRY(read_program(file, offset, std::as_writable_bytes(table_.span()))) != size) return Error(Errno::NoExec);
+      segments_ = table_.span();
+    }
     layout_ = TRY(check_elf_layout(header_, segments_));
     return {};
   }
@@ -53,6 +49,15 @@ class ElfFile {
       if (segment.type == ElfProgramHeader::kLoad && segment.memory_size != 0)
         TRY(map_segment(space, segment, bias, object));
     return {};
+  }
+
+  // The table of PT_OPENBSD_SYSCALLS, for the program moved by `bias`; null: it has none.
+  Result<Ref<const PinTable>> pins(uintptr_t bias) const {
+    if (layout_.pins_size == 0) return Ref<const PinTable>();
+    auto records = TRY(mem::Buffer<PinRecord>::make(layout_.pins_size / sizeof(PinRecord)));
+    if (TRY(read_program(*file_, layout_.pins_offset, std::as_writable_bytes(records.span()))) != layout_.pins_size)
+      return Error(Errno::NoExec);
+    return Ref<const PinTable>(TRY(PinTable::of_program(records.span(), layout_.start + bias, layout_.size())));
   }
 
  private:
@@ -76,9 +81,9 @@ class ElfFile {
                      .protection = protection_of(segment),
                      .object = object,
                      .offset = segment.offset / kPageSize}));
-      // What follows the file's part in its last page is zero for the program.
+      // What follows the file's part in its last page is zero, to the end of the page: dynamic linkers allocate there.
       if (segment.memory_size > segment.file_size && file_end < mapped_end)
-        TRY(write_zeros(space, file_end, std::min(mapped_end, address + segment.memory_size) - file_end));
+        TRY(write_zeros(space, file_end, mapped_end - file_end));
     }
     if (memory_end > mapped_end)
       TRY(space.map({.address = mapped_end,
@@ -97,8 +102,7 @@ class ElfFile {
 
   file::File* file_ = nullptr;
   ElfHeader header_{};
-  std::array<ElfProgramHeader, 16> few_;
-  mem::Buffer<ElfProgramHeader> many_;
+  mem::Buffer<ElfProgramHeader> table_;   // empty: it lies in the head
   std::span<const ElfProgramHeader> segments_;
   ElfLayout layout_;
 };
@@ -121,18 +125,24 @@ Result<Ref<file::File>> open_interpreter(const Process& process, file::File& pro
   return open_program(process, process.fs()->working_directory(), name.data());
 }
 
+vm::Layout choose_layout(const ElfLayout& program) {
+  if (program.position_independent) return vm::Layout::for_movable();
+  return program.interpreter_size == 0 ? vm::Layout::for_linked_alone(program.start, program.end)
+                                       : vm::Layout::for_linked(program.start, program.end);
+}
+
 // In a function of its own, so that two files' headers are not on the stack at once.
 [[gnu::noinline]] Result<> load_interpreter(const Process& process, AddressSpace& space, file::File& program,
                                             const ElfLayout& layout, LoadedProgram& loaded) {
   const Ref<file::File> file = TRY(open_interpreter(process, program, layout));
-  std::byte head[sizeof(ElfHeader) + 14 * sizeof(ElfProgramHeader)];
-  const size_t size = TRY(read_program(*file, 0, head));
+  const ProgramHead head = TRY(ProgramHead::read(*file));
   ElfFile interpreter;
-  TRY(interpreter.open(*file, std::span(head).first(size)));
+  TRY(interpreter.open(*file, head.bytes()));
   const uintptr_t bias =
       interpreter.layout().position_independent ? TRY(place_among_mappings(space, interpreter.layout())) : 0;
   TRY(interpreter.map(space, bias));
   loaded.interpreter_base = bias;
+  loaded.pins = TRY(interpreter.pins(bias));
   loaded.start = bias + interpreter.layout().entry;
   return {};
 }
@@ -142,6 +152,7 @@ Result<Ref<file::File>> open_interpreter(const Process& process, file::File& pro
   ElfFile elf;
   TRY(elf.open(program, head));
   const ElfLayout& layout = elf.layout();
+  space.set_layout(choose_layout(layout));
   uintptr_t bias = 0;
   if (layout.position_independent)
     bias =
@@ -150,6 +161,8 @@ Result<Ref<file::File>> open_interpreter(const Process& process, file::File& pro
   loaded.start = loaded.entry = layout.entry + bias;
   loaded.header_table = layout.header_table == 0 ? 0 : layout.header_table + bias;
   loaded.header_count = elf.header_count();
+  loaded.wx_needed = layout.wx_needed;
+  if (layout.interpreter_size == 0) loaded.pins = TRY(elf.pins(bias));
   return layout;
 }
 
@@ -165,6 +178,13 @@ Result<size_t> read_program(file::File& program, uint64_t offset, std::span<std:
     done += count;
   }
   return done;
+}
+
+Result<ProgramHead> ProgramHead::read(file::File& program) {
+  ProgramHead head;
+  head.buffer_ = TRY(mem::Buffer<std::byte>::make(kMost));
+  head.size_ = TRY(read_program(program, 0, head.buffer_.span()));
+  return head;
 }
 
 Result<LoadedProgram> load_elf(const Process& process, AddressSpace& space, file::File& program,

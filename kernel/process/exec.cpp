@@ -16,18 +16,18 @@
 #include "process/exit.h"
 #include "process/fork.h"
 #include "process/life_announce.h"
+#include "process/out_of_memory.h"
 #include "process/process.h"
 #include "process/program_stack.h"
 #include "process/script.h"
 #include "process/timers.h"
+#include "process/tracing.h"
 
 namespace tine::process {
 
 namespace {
 
-// Enough for a script's first line, and for the headers of most programs.
-inline constexpr size_t kHeadSize = sizeof(ElfHeader) + 14 * sizeof(ElfProgramHeader);
-static_assert(kHeadSize > kLongestScriptLine);
+static_assert(ProgramHead::kMost > kLongestScriptLine);
 
 std::string_view base_name(std::string_view path) { return path.substr(path.rfind('/') + 1); }
 
@@ -42,8 +42,7 @@ struct NewProgram {
   Ref<file::File> file;
   std::string_view name;
   ProgramArguments arguments;
-  std::byte head[kHeadSize];
-  size_t head_size = 0;
+  ProgramHead head;
 
   identity::CredentialsRef credentials;
   bool set_id = false;  // runs with ids that are not its user's
@@ -60,10 +59,6 @@ struct NewProgram {
   Result<> make(const Process& process);
 
  private:
-  Result<> read_head() {
-    head_size = TRY(read_program(*file, 0, head));
-    return {};
-  }
   Result<> resolve_scripts(const Process& process);
   Result<> choose_credentials(const Process& process);
   Result<> show_arguments();
@@ -71,20 +66,20 @@ struct NewProgram {
 
 // Goes from a script to its interpreter until that is a real program.
 Result<> NewProgram::resolve_scripts(const Process& process) {
-  TRY(read_head());
+  head = TRY(ProgramHead::read(*file));
   std::string_view script = name;
   mem::Buffer<char> script_name;
-  for (unsigned level = 0; is_script({reinterpret_cast<const char*>(head), head_size}); ++level) {
+  for (unsigned level = 0; is_script(head.text()); ++level) {
     if (level == kMostScriptLevels) return Error(Errno::Loop);
-    const ScriptLine line = TRY(parse_script_line({reinterpret_cast<const char*>(head), head_size}));
+    const ScriptLine line = TRY(parse_script_line(head.text()));
     arguments = TRY(arguments.for_script(line.interpreter, line.argument, script));
     file = TRY(open_program(process, process.fs()->working_directory(), line.interpreter));
-    // The interpreter's name lies in `head`, which is about to be read again.
+    // The interpreter's name lies in `head`, which is about to be replaced.
     auto copy = TRY(mem::Buffer<char>::make(line.interpreter.size()));
     std::memcpy(copy.data(), line.interpreter.data(), line.interpreter.size());
     script_name = std::move(copy);
     script = {script_name.data(), script_name.size()};
-    TRY(read_head());
+    head = TRY(ProgramHead::read(*file));
   }
   return {};
 }
@@ -94,6 +89,8 @@ Result<> NewProgram::choose_credentials(const Process& process) {
   const identity::CredentialsRef old = process.credentials();
   const file::Inode& inode = *file->inode();
   const uint32_t mode = inode.mode;
+  // Its user must not choose which calls a set-id program loses.
+  if (process.has(kExecPledged) && mode & (file::kModeSetUid | file::kModeSetGid)) return Error(Errno::Acces);
   identity::SetIdProgram program;
   const bool honoured = !process.has(kNoNewPrivileges) && !process.has(kTraced) &&
                         !file->path().mount()->has(file::kMountNoSuid) && process.fs()->ref_count() <= 2;
@@ -120,11 +117,10 @@ Result<> NewProgram::make(const Process& process) {
 
   const Ref<const Limits> limits = process.limits();
   space = TRY(vm::AddressSpace::create());
-  space->set_layout(vm::Layout::randomised());
   space->set_limits({.address_space = (*limits)[Resource::AddressSpace].current,
                      .data = (*limits)[Resource::Data].current,
                      .stack = (*limits)[Resource::Stack].current});
-  loaded = TRY(load_elf(process, *space, *file, {head, head_size}));
+  loaded = TRY(load_elf(process, *space, *file, head.bytes()));
   const bool secure =
       set_id || credentials->euid != credentials->ruid || credentials->egid != credentials->rgid;
   stack = TRY(make_stack(*space, {.arguments = arguments,
@@ -165,8 +161,8 @@ void reset_thread(Thread& thread) {
 void set_flags(Process& process, const NewProgram& program) {
   process.set(kExecuted);
   process.clear(kForked);
-  process.clear(kWxNeeded);
   const auto put = [&](ProcessFlag flag, bool value) { value ? process.set(flag) : process.clear(flag); };
+  put(kWxNeeded, program.loaded.wx_needed);
   put(kSetIdExec, program.set_id);
   put(kSetId, program.set_id);
   const identity::Credentials& who = *program.credentials;
@@ -184,7 +180,7 @@ void drop_posix_timers(Process& process) {
   if (timers != nullptr) timers->destroy_all();
 }
 
-Result<> commit(Thread& thread, NewProgram& program) {
+void commit(Thread& thread, NewProgram& program) {
   Process& process = thread.process();
   // Robust futexes and the like are in the old memory, which is still there.
   announce_thread_end(thread);
@@ -192,6 +188,7 @@ Result<> commit(Thread& thread, NewProgram& program) {
   release_waiting_parent(process);
 
   set_flags(process, program);
+  restrict_new_program(thread, std::move(program.loaded.pins));
   process.set_credentials(std::move(program.credentials));
   process.set_actions(std::move(program.actions));
   process.set_arguments(std::move(program.shown_arguments));
@@ -203,7 +200,8 @@ Result<> commit(Thread& thread, NewProgram& program) {
   set_name(process.name, base_name(program.name));
   reset_registers(thread, program);
   announce_exec(process);
-  return program.descriptors->close_marked();
+  // Nobody can be told any more. It fails only for a thread that has to end.
+  (void)until_there_is_room(thread, [&] { return program.descriptors->close_marked(); });
 }
 
 }  // namespace
@@ -211,7 +209,7 @@ Result<> commit(Thread& thread, NewProgram& program) {
 Result<Ref<file::File>> open_program(const Process& process, const file::Path& start, std::string_view path,
                                      file::LookupFlags flags) {
   const identity::CredentialsRef credentials = process.credentials();
-  const file::LookupContext context{process.fs()->root(), *credentials};
+  const file::LookupContext context{process.fs()->root(), *credentials, current().lookup_guard};
   const file::Path place = TRY(file::lookup(context, start, path, flags));
   TRY(file::check_executable(*credentials, place));
   return file::open_inode(place, file::kReadOnly);
@@ -221,8 +219,10 @@ Result<> exec(Thread& caller, Ref<file::File> file, std::string_view name, Progr
   Process& process = caller.process();
   NewProgram program(std::move(file), name, std::move(arguments));
   TRY(program.make(process));
+  const PidNumber former_id = caller.shown_id();
   TRY(become_single_threaded(caller));
-  if (!commit(caller, program)) begin_exit(process, signal_status(kSigKill, /*core=*/false));
+  commit(caller, program);
+  report_exec(caller, former_id);
   return {};
 }
 

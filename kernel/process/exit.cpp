@@ -14,6 +14,7 @@
 #include "process/process.h"
 #include "process/reap.h"
 #include "process/thread.h"
+#include "process/tracing.h"
 #include "sched/scheduler.h"
 
 namespace tine::process {
@@ -24,6 +25,7 @@ namespace {
 void tell_to_end(Thread& thread) {
   thread.exiting = true;
   thread.request_work(sched::kWorkSignal);
+  end_trace_stop(thread);
   sched::wake(thread);
 }
 
@@ -52,7 +54,8 @@ bool leave_to_others(Process& process, Thread& thread, int status) {
 }
 
 // What is left to do for a thread that is on no list any more: the rest goes when the scheduler lets go of it.
-[[noreturn]] void end_unlinked_thread(Thread& thread) {
+[[noreturn]] void end_unlinked_thread(Thread& thread, int status) {
+  end_traced_thread(thread, status);
   withdraw_thread_id(thread);
   thread.give_back_slot();
   intrusive_ptr_release(&thread);   // the list's reference; the scheduler's is still there
@@ -79,7 +82,7 @@ void hang_up_session(Process& process) {
   machine::power_off(code);
 }
 
-[[noreturn]] void end_process(Process& process, Thread& thread) {
+[[noreturn]] void end_process(Process& process, Thread& thread, int status) {
   if (process.pid() == 1) end_of_first_process(process);
   end_peers(process);
   announce_exit(process);
@@ -95,6 +98,8 @@ void hang_up_session(Process& process) {
     process.forget_stops();
     unlink_thread(process, thread);
   }
+  end_traced_thread(thread, status);
+  release_tracees(process);
   withdraw_thread_id(thread);
   thread.give_back_slot();
   // From here on the parent may reap the process; the thread's own reference keeps it in memory.
@@ -115,10 +120,11 @@ void begin_exit(Process& process, int status) {
 
 [[noreturn]] void exit_thread(Thread& thread, int status) {
   Process& process = thread.process();
+  report_event(thread, TraceEvent::Exit, static_cast<uint64_t>(status));
   if (process.thread_count.load() > 1) leave_signals(thread);
   announce_thread_end(thread);
-  if (leave_to_others(process, thread, status)) end_unlinked_thread(thread);
-  end_process(process, thread);
+  if (leave_to_others(process, thread, status)) end_unlinked_thread(thread, status);
+  end_process(process, thread, status);
 }
 
 [[noreturn]] void exit_process(Thread& thread, int status) {
@@ -141,9 +147,12 @@ Result<> become_single_threaded(Thread& caller) {
     return process.single_count == 0;
   });
   Ref<Thread> old_first(&caller);
-  sync::SpinGuard guard(process.lock);
-  process.single_thread = nullptr;
-  process.first_thread.swap(old_first);   // the caller takes over the process's id
+  {
+    sync::SpinGuard guard(process.lock);
+    process.single_thread = nullptr;
+    process.first_thread.swap(old_first);   // the caller takes over the process's id
+  }
+  if (old_first != &caller && is_traced(*old_first)) forget_tracee(*old_first);
   return caller.exiting ? Result<>(Error(Errno::RestartAlways)) : Result<>();
 }
 

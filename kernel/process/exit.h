@@ -38,7 +38,8 @@ struct WaitResult {
   uint32_t uid = 0;
   int status = 0;                // wait4's encoding
   int code = 0;                  // CLD_*
-  Usage usage;
+  Usage own_usage, children_usage;   // its own, and that of its children that were waited for
+  Usage usage() const;               // both
 };
 // Errors: Child, RestartSys, Inval.
 Result<WaitResult> wait_for_child(Thread& caller, const WaitRequest& request);

@@ -29,7 +29,7 @@ void first_step(void* argument) {
   ASSERT(machine::this_cpu().spin_depth == 0);   // X2
   if (thread.kernel_function != nullptr) run_kernel_function(thread);
   if (thread.set_child_tid != 0) (void)vm::UserPtr<PidNumber>(thread.set_child_tid).store(thread.shown_id());
-  if (thread.calls_traced.load(std::memory_order_relaxed)) announce_first_return(thread);
+  if (thread.call_watch.load(std::memory_order_relaxed) != 0) announce_first_return(thread);
   machine::return_to_user(thread.stack_top());
 }
 
@@ -41,16 +41,14 @@ void inherit_thread_state(Thread& caller, Thread& made, const ForkRequest& reque
   made.virtual_runtime = caller.virtual_runtime;
   made.affinity.store(caller.affinity.load());
   made.cpu.store(caller.cpu.load());
-  std::copy_n(caller.name, sizeof made.name, made.name);
+  if (request.name != nullptr) std::string_view(request.name).copy(made.name, sizeof made.name - 1);
+  else std::copy_n(caller.name, sizeof made.name, made.name);
   made.clear_child_tid = request.clear_child_tid;
   made.set_child_tid = request.set_child_tid;
 
   if (request.function != nullptr) {
     made.kernel_function = request.function;
     made.kernel_argument = request.argument;
-    std::fill(std::begin(made.name), std::end(made.name), '\0');
-    const std::string_view name = request.name != nullptr ? request.name : "kernel";
-    name.copy(made.name, sizeof made.name - 1);
     machine::reset_extended_state(made.stack_top());
     return;
   }

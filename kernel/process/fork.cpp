@@ -12,16 +12,16 @@
 #include "process/peers.h"
 #include "process/pidfd.h"
 #include "process/process.h"
+#include "process/reaper.h"
 #include "process/thread.h"
 #include "process/timers.h"
+#include "process/tracing.h"
 #include "sched/scheduler.h"
 #include "vm/user_ptr.h"
 
 namespace tine::process {
 
 constinit ForkStatistics fork_statistics{};
-
-namespace {
 
 // All that a new process needs, held until it is committed.
 class ForkReservation {
@@ -33,6 +33,7 @@ class ForkReservation {
     TRY(count_in());
     TRY(share_parts());
     TRY(pidfd_.reserve(caller_, child_, request_));
+    TRY(tracing_.take_for_child(caller_, request_));
     copy_process_state();
     copy_thread_state();
     return life_.take(parent_, request_);
@@ -56,19 +57,20 @@ class ForkReservation {
   Thread& caller_;
   Process& parent_;
   const ForkRequest& request_;
+  const identity::CredentialsRef credentials_ = parent_.credentials();
   Ref<Process> child_;
   Ref<Thread> thread_;
   PidFdReservation pidfd_;
+  TraceReservation tracing_;
   LifeReservation life_;
 };
 
 Result<> ForkReservation::count_in() {
-  const identity::CredentialsRef credentials = parent_.credentials();
-  const bool privileged = credentials->ruid == 0;
+  const bool privileged = credentials_->ruid == 0;
   Slot thread_slot = TRY(thread_slots().take(privileged));
   Slot process_slot = TRY(process_slots().take(privileged));
   UserCharge charge =
-      TRY(UserCharge::take(credentials->user, privileged ? kUnlimited : parent_.limit(Resource::Processes)));
+      TRY(UserCharge::take(credentials_->user, privileged ? kUnlimited : parent_.limit(Resource::Processes)));
   Ref<Pid> pid = TRY(Pid::allocate(request_.has(ForkFlag::HighPid)));
   ThreadId thread_id = TRY(ThreadId::allocate());
   mem::KernelStack stack = TRY(mem::KernelStack::allocate());
@@ -77,37 +79,43 @@ Result<> ForkReservation::count_in() {
   return {};
 }
 
-// Each part is shared, forked (O(1), R1) or fresh.
+// Each part is shared, forked (O(1), R1) or fresh. The child is nobody else's yet: its pointers need no lock.
 Result<> ForkReservation::share_parts() {
-  if (const Ref<vm::AddressSpace> memory = parent_.address_space(); memory && request_.function == nullptr)
-    child_->set_address_space(request_.has(ForkFlag::ShareMemory) ? memory : TRY(memory->fork()));
-
-  const Ref<file::DescriptorTable> descriptors = parent_.descriptors();
-  child_->set_descriptors(request_.has(ForkFlag::EmptyFiles)   ? TRY(file::DescriptorTable::create())
-                          : request_.has(ForkFlag::ShareFiles) ? descriptors
-                                                               : TRY(descriptors->fork()));
-  const Ref<file::FsContext> fs = parent_.fs();
-  child_->set_fs(request_.has(ForkFlag::ShareFs) ? fs : TRY(fs->clone()));
-
-  const Ref<SignalActions> actions = parent_.actions();
-  child_->set_actions(request_.has(ForkFlag::ShareSignalActions) ? actions : TRY(actions->clone()));
-  if (request_.has(ForkFlag::ClearSignalActions)) child_->actions()->reset_to_default();
-
-  child_->set_credentials(parent_.credentials());
-  child_->set_limits(parent_.limits());
+  Ref<vm::AddressSpace> memory;
+  Ref<file::DescriptorTable> descriptors;
+  Ref<file::FsContext> fs;
+  Ref<SignalActions> actions;
+  {
+    sync::SpinGuard guard(parent_.lock);
+    memory = parent_.address_space_;
+    descriptors = parent_.descriptors_;
+    fs = parent_.fs_;
+    actions = parent_.actions_;
+    child_->limits_ = parent_.limits_;
+    child_->arguments_ = parent_.arguments_;
+    child_->executable_ = parent_.executable_;
+  }
+  if (memory && request_.function == nullptr)
+    child_->address_space_ = request_.has(ForkFlag::ShareMemory) ? std::move(memory) : TRY(memory->fork());
+  child_->descriptors_ = request_.has(ForkFlag::EmptyFiles)   ? TRY(file::DescriptorTable::create())
+                         : request_.has(ForkFlag::ShareFiles) ? std::move(descriptors)
+                                                              : TRY(descriptors->fork());
+  child_->fs_ = request_.has(ForkFlag::ShareFs) ? std::move(fs) : TRY(fs->clone());
+  child_->actions_ = request_.has(ForkFlag::ShareSignalActions) ? std::move(actions) : TRY(actions->clone());
+  if (request_.has(ForkFlag::ClearSignalActions)) child_->actions_->reset_to_default();
+  child_->credentials_ = credentials_;
   if (parent_.timers != nullptr) TRY(watch_cpu_limit(*child_));   // a finite RLIMIT_CPU is watched by the parent's
-  child_->set_arguments(parent_.arguments());
-  child_->set_executable(parent_.executable());
   return {};
 }
 
 // What is copied is named here; everything else starts as the member initialisers of Process say (C12, C20).
 void ForkReservation::copy_process_state() {
-  uint32_t flags = (parent_.flags.load() & (kInheritedFlags | kInheritedByLinux)) | kForked;
+  uint32_t flags = kForked | inherit_restrictions(parent_, *child_);
   if (request_.has(ForkFlag::ParentWaits)) flags |= kParentWaits;
   if (request_.has(ForkFlag::NoZombie)) flags |= kNoZombie;
   if (request_.has(ForkFlag::System)) flags |= kSystem;
   if (request_.has(ForkFlag::NoWait)) flags |= kNoWait;
+  if (request_.pidfd_kind != PidFdKind::Handle) flags |= kByDescriptor;
   child_->flags.store(flags);
   // Whose parent is not the caller signals what that parent expects, not what the caller likes.
   child_->exit_signal = request_.has(ForkFlag::NoWait)            ? kSigChld
@@ -122,6 +130,7 @@ void ForkReservation::copy_thread_state() {
   if (!request_.has(ForkFlag::ShareMemory) || request_.has(ForkFlag::ParentWaits))
     thread_->alternate_stack = caller_.alternate_stack;
   thread_->is_system = request_.has(ForkFlag::System);
+  thread_->call_watch.fetch_or(restriction_watch(*child_));
   std::copy_n(thread_->name, sizeof thread_->name, child_->name);
   prepare_first_step(*thread_);
 }
@@ -146,6 +155,7 @@ void ForkReservation::link() {
   if (child.group->session->terminal && parent_.has(kControllingTerminal)) child.set(kControllingTerminal);   // C7
   child.set_parent(new_parent());
   child.parent->children.push_back(child);
+  join_branch(parent_, child);
   intrusive_ptr_add_ref(&child);          // the tree's, dropped when it is reaped
   if (request_.has(ForkFlag::Peer)) join_peers(parent_, child);   // R9
   all_processes().push_front(child);
@@ -161,9 +171,12 @@ Result<Ref<Process>> ForkReservation::commit() {
   // and forks then, if it still exists: no member of a killed group survives (A3). Senders to groups hold tree_lock.
   if (caller_.user_work.load(std::memory_order_acquire) & sched::kWorkSignal) return Error(Errno::RestartAlways);
   link();
+  tracing_.commit(caller_, *thread_);
   pidfd_.keep();
   return child_;
 }
+
+namespace {
 
 void count_fork(const ForkRequest& request, const Process& child) {
   ForkStatistics& statistics = fork_statistics;
@@ -191,12 +204,16 @@ void count_fork(const ForkRequest& request, const Process& child) {
   if (request.has(ForkFlag::ShareMemory)) ++statistics.shared_memory;
 }
 
+}  // namespace
+
 void ForkReservation::announce() {
   std::move(life_).announce(parent_, *child_, request_);
   count_fork(request_, *child_);
   // As in Linux, an address that cannot be written is the caller's loss.
   if (request_.set_parent_tid != 0) (void)vm::UserPtr<PidNumber>(request_.set_parent_tid).store(child_->pid());
 }
+
+namespace {
 
 // vfork(2): until the child execs or exits, or this thread is told to end. Signals stay pending (V2); other threads of
 // the parent run on (V3).
@@ -219,6 +236,7 @@ Result<> ForkRequest::validate() const {
 
 Result<Ref<Process>> fork(Thread& caller, const ForkRequest& request) {
   TRY(request.validate());
+  TRY(require_promise(caller, promise::kProc));   // C8
   ForkReservation reservation(caller, request);
   TRY(reservation.take());
   const Ref<Process> child = TRY(reservation.commit());
@@ -229,7 +247,12 @@ Result<Ref<Process>> fork(Thread& caller, const ForkRequest& request) {
   } else if (!request.has(ForkFlag::Stopped)) {
     launch(*child->first_thread);
   }
-  if (request.has(ForkFlag::ParentWaits)) wait_for_release(caller, *child);
+  const PidNumber pid = child->pid();
+  if (!request.has(ForkFlag::Untraced)) report_event(caller, event_of(request), static_cast<uint64_t>(pid));
+  if (request.has(ForkFlag::ParentWaits)) {
+    wait_for_release(caller, *child);
+    report_event(caller, TraceEvent::VforkDone, static_cast<uint64_t>(pid));
+  }
   return child;
 }
 

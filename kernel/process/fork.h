@@ -29,6 +29,8 @@ enum class ForkFlag : uint32_t {
   System = 1u << 12,           // FORK_SYSTEM
   Idle = 1u << 13,             // FORK_IDLE
   SiblingOfCaller = 1u << 14,  // CLONE_PARENT
+  Traced = 1u << 15,           // CLONE_PTRACE: the caller's tracer traces it too
+  Untraced = 1u << 16,         // CLONE_UNTRACED: not, whatever the tracer wants
 };
 
 // What a descriptor of a process is to it (process/pidfd.h).
@@ -59,7 +61,7 @@ struct ForkRequest {
   // Kernel processes: where to start instead of user mode (E7).
   void (*function)(void*) = nullptr;
   void* argument = nullptr;
-  const char* name = nullptr;
+  const char* name = nullptr;                  // what ps shows; null: as the caller
   unsigned idle_cpu = 0;                       // R15
 
   constexpr bool has(ForkFlag flag) const { return flags & static_cast<uint32_t>(flag); }
@@ -81,9 +83,9 @@ Result<Ref<Thread>> make_thread(Thread& caller, const ForkRequest& request);
 // Starts what Stopped left waiting (R10).
 void start_stopped(Process& process);
 
-// A kernel process; `name` is what ps shows. If function returns, that is logged and the process exits (X1).
-Result<Ref<Process>> make_kernel_process(const char* name, void (*function)(void*), void* argument,
-                                         uint32_t flags = 0);
+// For fork(): a kernel process that runs function(argument); `name` is what ps shows and is copied. If the function
+// returns, that is logged and the process exits (X1).
+ForkRequest kernel_process_request(const char* name, void (*function)(void*), void* argument);
 
 // vfork's other half: lets a waiting parent go on (exec and exit call it). No effect without kParentWaits.
 void release_waiting_parent(Process& process);

@@ -30,13 +30,7 @@ Result<> set_process_group(Process& caller, PidNumber pid, PidNumber group_numbe
   if (!target) return Error(Errno::Srch);
   if (group_number == 0) group_number = target->pid();
 
-  Ref<ProcessGroup> group = find_group(group_number);
-  Ref<ProcessGroup> fresh;
-  if (!group && group_number == target->pid()) {
-    sync::SpinGuard guard(tree_lock);
-    fresh = group = TRY(make_group(target->pid_ref(), target->group->session));
-  }
-  Ref<ProcessGroup> left;   // released after the lock
+  Ref<ProcessGroup> group, left;   // released after the lock
   sync::SpinGuard guard(tree_lock);
   if (target->life.load() != LifeState::Alive) return Error(Errno::Srch);
   if (target != &caller) {
@@ -45,9 +39,13 @@ Result<> set_process_group(Process& caller, PidNumber pid, PidNumber group_numbe
     if (target->group->session != caller.group->session) return Error(Errno::Perm);
   }
   if (target->group->session->leader == target.get()) return Error(Errno::Perm);
-  if (!group || group->session != caller.group->session) return Error(Errno::Perm);
+  // Under the lock: a shell and its child both make the child's group, each in case that it is the first.
+  group = find_group(group_number);
   if (group == target->group) return {};
-  if (fresh) fresh->id->attach(fresh.get());
+  const bool is_new = !group && group_number == target->pid();
+  if (is_new) group = TRY(make_group(target->pid_ref(), target->group->session));
+  if (!group || group->session != caller.group->session) return Error(Errno::Perm);
+  if (is_new) group->id->attach(group.get());
   left = move_to_group(*target, std::move(group));
   return {};
 }

@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "process/ids.h"
 
-#include <array>
 #include <bit>
+#include <boost/intrusive/unordered_set.hpp>
 
-#include "base/id_space.h"
 #include "base/late.h"
-#include "base/random.h"
 #include "mem/buffer.h"
 #include "process/group.h"
+#include "process/pid_space.h"
 #include "process/process.h"
 #include "process/thread.h"
 
@@ -45,8 +44,6 @@ constexpr size_t kMaxBuckets = 1u << 17;
 // Everything that one ids lock guards.
 class PidTable {
  public:
-  static constexpr unsigned kQuarantine = 128;
-
   Result<> init(PidNumber pid_max) {
     max_ = pid_max;
     pid_storage_ = TRY(mem::Buffer<std::byte>::make_zeroed(IdSpace::storage_bytes(pid_max)));
@@ -55,7 +52,7 @@ class PidTable {
     pid_buckets_ = TRY(mem::Buffer<std::byte>::make_zeroed(buckets * sizeof(PidNumbers::bucket_type)));
     tid_buckets_ = TRY(mem::Buffer<std::byte>::make_zeroed(buckets * sizeof(ThreadNumbers::bucket_type)));
     sync::SpinGuard guard(ids_lock);
-    pids_ = IdSpace(1, static_cast<uint32_t>(pid_max), pid_storage_.span());
+    pids_.init(IdSpace(1, static_cast<uint32_t>(pid_max), pid_storage_.span()));
     tids_ = IdSpace(1, kTidMask + 1, tid_storage_.span());
     pid_numbers_.construct(PidNumbers::bucket_traits(new (pid_buckets_.data()) PidNumbers::bucket_type[buckets], buckets));
     tid_numbers_.construct(
@@ -66,22 +63,25 @@ class PidTable {
   Result<Ref<Pid>> allocate(bool high) EXCLUDES(ids_lock) {
     if (mem::should_fail()) return Error(Errno::Again);
     sync::SpinGuard guard(ids_lock);
-    const uint32_t number = choose(high);
+    const uint32_t number = high ? pids_.choose_high() : pids_.choose();
     if (number == 0) return Error(Errno::Again);
-    Pid* pid = TRY(mem::make<Pid>(static_cast<PidNumber>(number)));
+    Pid* pid = TRY(mem::make<Pid>(static_cast<PidNumber>(number), high));
     pids_.take(number);
-    if (!high) last_ = static_cast<PidNumber>(number);
     pid_numbers_->insert(*pid);
     return Ref<Pid>(pid);
+  }
+
+  // From here on it is somebody's.
+  void use(Pid& pid) REQUIRES(ids_lock) {
+    pid.used_ = true;
+    if (!pid.high_) pids_.use(static_cast<uint32_t>(pid.number()));
   }
 
   void release(Pid& pid) EXCLUDES(ids_lock) {
     sync::SpinGuard guard(ids_lock);
     pid_numbers_->erase(pid_numbers_->iterator_to(pid));
-    // The number stays taken until kQuarantine others have been freed after it (P7).
-    const PidNumber oldest = std::exchange(quarantine_[next_quarantine_], pid.number());
-    next_quarantine_ = (next_quarantine_ + 1) % kQuarantine;
-    if (oldest != 0) pids_.put_back(static_cast<uint32_t>(oldest));
+    const auto number = static_cast<uint32_t>(pid.number());
+    pid.used_ ? pids_.release(number) : pids_.give_back(number);
   }
 
   Result<PidNumber> allocate_thread_id() EXCLUDES(ids_lock) {
@@ -124,11 +124,33 @@ class PidTable {
     return Ref<Thread>(&*found, /*add_ref=*/false);
   }
 
+  PidNumber max() const { return max_; }
+  PidNumber last_used() EXCLUDES(ids_lock) {
+    sync::SpinGuard guard(ids_lock);
+    return static_cast<PidNumber>(pids_.last_used());
+  }
+  PidMode mode() EXCLUDES(ids_lock) {
+    sync::SpinGuard guard(ids_lock);
+    return pids_.mode;
+  }
+  void set_mode(PidMode mode) EXCLUDES(ids_lock) {
+    sync::SpinGuard guard(ids_lock);
+    pids_.mode = mode;
+  }
+  int random_step() EXCLUDES(ids_lock) {
+    sync::SpinGuard guard(ids_lock);
+    return static_cast<int>(pids_.random_step());
+  }
+  void set_random_step(int step) EXCLUDES(ids_lock) {
+    sync::SpinGuard guard(ids_lock);
+    pids_.set_random_step(step);
+  }
+
   // The user of the lowest number above `after`, embryos left out.
   Ref<Process> next_process(PidNumber after) EXCLUDES(ids_lock) {
     sync::SpinGuard guard(ids_lock);
     for (uint32_t number = static_cast<uint32_t>(after) + 1; number <= pids_.last(); ++number) {
-      const std::optional<uint32_t> taken = pids_.next_taken(number);
+      const std::optional<uint32_t> taken = pids_.ids().next_taken(number);
       if (!taken) return nullptr;
       number = *taken;
       const auto found = pid_numbers_->find(static_cast<PidNumber>(number));
@@ -139,50 +161,13 @@ class PidTable {
     return nullptr;
   }
 
-  PidMode mode = PidMode::Random;
-  int random_step = 0;
-  PidNumber last() const { return last_; }
-  PidNumber max() const { return max_; }
-
  private:
-  // 0: no number is free.
-  uint32_t choose(bool high) const REQUIRES(ids_lock) {
-    if (last_ == 0 && !high) return 1;   // P1
-    if (pids_.free_count() == 0) return 0;
-    if (high) return next_or_wrap(std::max<uint32_t>(10, static_cast<uint32_t>(last_) + 1));
-    if (mode == PidMode::Random) return random_free(pids_);
-    uint32_t from = static_cast<uint32_t>(last_) + 1;
-    if (random_step != 0) from += static_cast<uint32_t>(random_below(static_cast<uint64_t>(random_step)));
-    if (from >= pids_.last()) {
-      from %= pids_.last();
-      if (from < 100) from += 100;
-    }
-    return next_or_wrap(from);
-  }
-  // Low numbers tend to belong to daemons that stay, so the search starts again at 100 (P3), and only then at 2.
-  uint32_t next_or_wrap(uint32_t from) const REQUIRES(ids_lock) {
-    if (const auto number = pids_.next_free(from)) return *number;
-    if (const auto number = pids_.next_free(100)) return *number;
-    return pids_.next_free(2).value_or(0);
-  }
-  // Uniform among the free numbers: a few tries that hit at once unless the space is nearly full, then an exact choice.
-  static uint32_t random_free(const IdSpace& space) {
-    for (int tries = 0; tries < 4; ++tries) {
-      const uint32_t number = space.first() + static_cast<uint32_t>(random_below(space.last() - space.first() + 1));
-      if (!space.is_taken(number)) return number;
-    }
-    return space.select_free(static_cast<uint32_t>(random_below(space.free_count())));
-  }
-
   mem::Buffer<std::byte> pid_storage_, tid_storage_, pid_buckets_, tid_buckets_;
-  IdSpace pids_ GUARDED_BY(ids_lock);
+  PidSpace<> pids_ GUARDED_BY(ids_lock);
   IdSpace tids_ GUARDED_BY(ids_lock);
   Late<PidNumbers> pid_numbers_ GUARDED_BY(ids_lock);
   Late<ThreadNumbers> tid_numbers_ GUARDED_BY(ids_lock);
-  std::array<PidNumber, kQuarantine> quarantine_ GUARDED_BY(ids_lock) = {};
-  unsigned next_quarantine_ GUARDED_BY(ids_lock) = 0;
-  PidNumber last_ = 0;
-  PidNumber max_ = 0;
+  PidNumber max_ = 0;   // does not change after init()
 };
 
 namespace {
@@ -191,34 +176,29 @@ constinit Late<PidTable> table;
 
 Result<> init_ids(PidNumber pid_max) { return table.construct().init(pid_max); }
 PidNumber pid_max() { return table->max(); }
-PidMode pid_mode() { return table->mode; }
-void set_pid_mode(PidMode mode) { table->mode = mode; }
-PidNumber last_pid() { return table->last(); }
-int random_pid_step() { return table->random_step; }
-
-void set_random_pid_step(int step) {
-  const int most = table->max() - 100;
-  if (step < 0 || step > most) step = most;
-  else if (step < 2) step = 0;
-  else if (step < 100) step = 100;
-  table->random_step = step;
-}
+PidMode pid_mode() { return table->mode(); }
+void set_pid_mode(PidMode mode) { table->set_mode(mode); }
+PidNumber last_pid() { return table->last_used(); }
+int random_pid_step() { return table->random_step(); }
+void set_random_pid_step(int step) { table->set_random_step(step); }
 
 Result<Ref<Pid>> Pid::allocate(bool high) { return table->allocate(high); }
-Result<Ref<Pid>> Pid::make_zero() { return Ref<Pid>(TRY(mem::make<Pid>(0))); }
+Result<Ref<Pid>> Pid::make_zero() { return Ref<Pid>(TRY(mem::make<Pid>(0, /*high=*/true))); }
 Pid::~Pid() { table->release(*this); }
 
 void Pid::attach(Process* process) {
   sync::SpinGuard guard(ids_lock);
   process_ = process;
+  if (process != nullptr) table->use(*this);
 }
+// A group or session that goes says so when its last reference has gone: what is attached and has one is another, newer.
 void Pid::attach(ProcessGroup* group) {
   sync::SpinGuard guard(ids_lock);
-  group_ = group;
+  if (group != nullptr || (group_ != nullptr && group_->ref_count() == 0)) group_ = group;
 }
 void Pid::attach(Session* session) {
   sync::SpinGuard guard(ids_lock);
-  session_ = session;
+  if (session != nullptr || (session_ != nullptr && session_->ref_count() == 0)) session_ = session;
 }
 
 Ref<Process> find_process(PidNumber number) {

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Process and thread ids. A Pid is a number that a process, a group or a session (or several of them) uses; the number
-// is free again when the last of them lets go, and is then kept in quarantine until 128 more have been freed.
+// is free again when the last of them lets go, and is then kept in quarantine until 128 more, at least, have been freed.
 // Allocation is exact and O(log64 N) at any occupancy; lookup is constant-time. Seed rows P1-P11, K3, R11.
 // Lock: ids lock (spinlock), after tree lock and process locks.
 #pragma once
 
-#include <boost/intrusive/unordered_set.hpp>
+#include <boost/intrusive/unordered_set_hook.hpp>
 #include <cstdint>
 
 #include "base/ref.h"
@@ -21,7 +21,7 @@ class Session;
 
 using PidNumber = int32_t;
 
-enum class PidMode : uint8_t { Random, Sequential };
+enum class PidMode : uint8_t;   // process/pid_space.h
 
 // A number in use. Refs: the process (until reaped), its group, its session.
 class Pid : public RefCounted<Pid>, public mem::FromCache<Pid>, public boost::intrusive::unordered_set_base_hook<> {
@@ -29,7 +29,7 @@ class Pid : public RefCounted<Pid>, public mem::FromCache<Pid>, public boost::in
   // Again when every number is taken; NoMem. `high`: seed row R11 (at least 10, last pid left alone).
   static Result<Ref<Pid>> allocate(bool high = false);
   static Result<Ref<Pid>> make_zero();   // process 0's, which is never looked up
-  ~Pid();   // puts the number into quarantine
+  ~Pid();   // puts the number into quarantine, if it was ever used
   PidNumber number() const { return number_; }
 
   // Makes lookups by number find this user of it, or no longer. The pointed-to object outlives the attachment.
@@ -41,8 +41,10 @@ class Pid : public RefCounted<Pid>, public mem::FromCache<Pid>, public boost::in
   friend class PidTable;
   template <class T, class... Args>
   friend Result<T*> mem::make(Args&&...);
-  explicit Pid(PidNumber number) : number_(number) {}
+  Pid(PidNumber number, bool high) : number_(number), high_(high) {}
   const PidNumber number_;
+  const bool high_;
+  bool used_ = false;                // a process has had it; guarded by the ids lock
   Process* process_ = nullptr;       // guarded by the ids lock, as are the next two
   ProcessGroup* group_ = nullptr;
   Session* session_ = nullptr;

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "process/kernel_process.h"
 
+#include "base/format.h"
 #include "process/first_step.h"
 #include "process/fork.h"
 #include "process/process.h"
 #include "process/thread.h"
+#include "sched/scheduler.h"
 
 namespace tine::process {
 
@@ -20,6 +22,11 @@ Result<> give_parts(Process& zero) {
   zero.set_descriptors(TRY(file::DescriptorTable::create()));
   zero.set_fs(TRY(mem::make_ref<file::FsContext>(file::Path(), file::Path(), 022)));
   return {};
+}
+
+void be_idle(void* argument) {
+  ASSERT(machine::cpu_id() == reinterpret_cast<uintptr_t>(argument));
+  sched::run_idle_loop();
 }
 
 }  // namespace
@@ -59,14 +66,27 @@ Result<> start_process_zero(void (*function)(void*), void* argument) {
   return {};
 }
 
-Result<Ref<Process>> make_kernel_process(const char* name, void (*function)(void*), void* argument, uint32_t flags) {
+ForkRequest kernel_process_request(const char* name, void (*function)(void*), void* argument) {
   ForkRequest request;
   request.kind = ForkKind::Kernel;
-  request.flags = flags | static_cast<uint32_t>(ForkFlag::System);
   request.function = function;
   request.argument = argument;
   request.name = name;
-  return fork(current(), request);
+  return request.with(ForkFlag::System);
+}
+
+Result<> start_idle_processes() {
+  for (unsigned cpu = 0; cpu < machine::cpu_count(); ++cpu) {
+    if ((sched::online_cpus() >> cpu & 1) == 0) continue;
+    char name[16] = {};
+    format(name, "idle%u", cpu);
+    ForkRequest request = kernel_process_request(name, be_idle, reinterpret_cast<void*>(uintptr_t{cpu}));
+    request.idle_cpu = cpu;
+    // Low pids are not for these: 1 is the first program's.
+    request.with(ForkFlag::Idle).with(ForkFlag::NoZombie).with(ForkFlag::HighPid);
+    TRY(fork(current(), request));
+  }
+  return {};
 }
 
 }  // namespace tine::process

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Processes that run in the kernel only, and the first of all: process 0, from which every other one is forked.
-// Seed rows E7, X1, X2.
+// Seed rows E7, R11, R15, X1, X2.
 #pragma once
 
 #include "base/result.h"
@@ -9,5 +9,8 @@ namespace tine::process {
 
 // Boot, once: makes process 0 with one thread that runs function(argument) on the boot CPU once the idle loop runs.
 Result<> start_process_zero(void (*function)(void*), void* argument);
+
+// Boot, once all CPUs run and before process 1: gives each of them a process for the time when there is nothing to do.
+Result<> start_idle_processes();
 
 }  // namespace tine::process

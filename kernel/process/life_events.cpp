@@ -5,6 +5,7 @@
 #include <array>
 
 #include "base/log.h"
+#include "mem/fault_injection.h"
 #include "process/life_announce.h"
 #include "sync/spinlock.h"
 
@@ -55,6 +56,7 @@ unsigned unsubscribe(LifeSubscriber& subscriber) {
 Result<> LifeReservation::take(Process& parent, const ForkRequest& request) {
   const unsigned count = subscriber_count.load(std::memory_order_acquire);
   while (count_ < count) {
+    if (mem::should_fail()) return Error(Errno::NoMem);
     LifeSubscriber* subscriber = subscribers[count_].load(std::memory_order_acquire);
     uintptr_t token = 0;
     TRY(subscriber->reserve_fork(parent, request, token));

@@ -73,7 +73,9 @@ Result<Ref<Limits>> Limits::make_default() {
   const auto set = [&](Resource resource, uint64_t current, uint64_t maximum) {
     limits->values[static_cast<unsigned>(resource)] = {current, maximum};
   };
-  const uint64_t processes_per_user = process_slots().limit() / 2;
+  // A fork bomb of shells, whose children take some 160 KiB each, is to leave room: a quarter of memory is its share.
+  const uint64_t by_memory = mem::count_frames().total * mem::kPageSize / 4 / 160_KiB;
+  const uint64_t processes_per_user = std::min<uint64_t>(process_slots().limit() / 2, std::max<uint64_t>(by_memory, 64));
   set(Resource::Stack, 8_MiB, kUnlimited);
   set(Resource::Core, 0, kUnlimited);
   set(Resource::Processes, processes_per_user, processes_per_user);

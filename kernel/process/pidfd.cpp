@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "process/pidfd.h"
 
+#include "process/out_of_memory.h"
 #include "process/reap.h"
 #include "process/thread.h"
 #include "vm/user_ptr.h"
@@ -14,14 +15,17 @@ PidFile::~PidFile() {
 file::PollEvents PidFile::poll(file::Poller* poller) {
   if (poller != nullptr) poller->watch(process_->end_wait);
   const LifeState life = process_->life.load(std::memory_order_acquire);
-  return life == LifeState::Zombie || life == LifeState::Reaped ? file::kPollIn | file::kPollRdNorm : 0;
+  if (life != LifeState::Zombie && life != LifeState::Reaped) return 0;
+  const file::PollEvents hung_up = kind_ == PidFdKind::Handle ? 0 : file::kPollHup;   // as in FreeBSD
+  return file::kPollIn | file::kPollRdNorm | hung_up;
 }
+
+// No RTTI: each class has a kind string of its own.
+bool is_process_descriptor(const file::File& file) { return file.kind() == std::string_view("[pidfd]"); }
 
 Result<Ref<Process>> process_of_descriptor(const Process& owner, int descriptor) {
   const Ref<file::File> file = TRY(owner.descriptors()->get(descriptor));
-  // No RTTI: each class has a kind string of its own.
-  static constexpr std::string_view kKind = "[pidfd]";
-  if (file->kind() != kKind) return Error(Errno::BadF);
+  if (!is_process_descriptor(*file)) return Error(Errno::BadF);
   return Ref<Process>(&static_cast<PidFile&>(*file).process());
 }
 
@@ -47,7 +51,7 @@ Result<> PidFdReservation::reserve(Thread& caller, const Ref<Process>& child, co
 }
 
 PidFdReservation::~PidFdReservation() {
-  if (table_) (void)table_->remove(descriptor_);
+  if (table_) (void)until_there_is_room(current(), [this] { return table_->remove(descriptor_); });
 }
 
 }  // namespace tine::process

@@ -9,7 +9,7 @@
 
 namespace tine::process {
 
-// Readable once the process has ended.
+// Readable once the process has ended; pdfork's hangs up too.
 class PidFile final : public file::File, public mem::FromCache<PidFile> {
  public:
   PidFile(Ref<Process> process, uint32_t flags, PidFdKind kind = PidFdKind::Handle)
@@ -26,6 +26,7 @@ class PidFile final : public file::File, public mem::FromCache<PidFile> {
   const PidFdKind kind_;
 };
 
+bool is_process_descriptor(const file::File& file);
 // The process of a descriptor; BadF if it is none, or of another kind.
 Result<Ref<Process>> process_of_descriptor(const Process& owner, int descriptor);
 // A descriptor in the table of `owner`, close-on-exec as Linux has it.

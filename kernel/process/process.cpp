@@ -1,8 +1,13 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "process/process.h"
 
+#include "base/audit.h"
 #include "base/late.h"
+#include "file/veil.h"
+#include "process/audit.h"
+#include "process/pins.h"
 #include "process/timers.h"
+#include "process/tracee.h"
 
 namespace tine::process {
 
@@ -28,7 +33,10 @@ void exchange_locked(sync::Spinlock& lock, T& place, T value) {
 Process::Process(Ref<Pid> pid, Slot slot, UserCharge charge)
     : pid_(std::move(pid)), slot_(std::move(slot)), charge_(std::move(charge)) {}
 
-Process::~Process() { pid_->attach(static_cast<Process*>(nullptr)); }
+Process::~Process() {
+  timers = nullptr;   // first: until it is gone, a timer that fires uses the rest
+  pid_->attach(static_cast<Process*>(nullptr));
+}
 
 Ref<vm::AddressSpace> Process::address_space() const { return copy_locked(lock, address_space_); }
 Ref<file::DescriptorTable> Process::descriptors() const { return copy_locked(lock, descriptors_); }
@@ -59,7 +67,7 @@ void Process::switch_address_space(Ref<vm::AddressSpace> value) {
   machine::InterruptGuard guard;
   if (old) old->deactivate(machine::cpu_id());
   if (value) value->activate(machine::cpu_id());
-  machine::load_top_table(value ? value->root() : machine::kernel_top_table());
+  machine::load_user_top(value ? &value->top() : nullptr);
   set_address_space(std::move(value));
 }
 
@@ -69,6 +77,7 @@ void Process::release_shared_parts() {
   switch_address_space(nullptr);
   set_executable(file::Path());
   set_arguments(nullptr);
+  release_restrictions(*this);
   Ref<IntervalTimers> gone;
   {
     sync::SpinGuard guard(lock);
@@ -129,7 +138,10 @@ constinit Late<ProcessList<AllTag>> all_list;
 constinit Process* init_pointer = nullptr;
 }  // namespace
 
-void init_process_table() { all_list.construct(); }
+void init_process_table() {
+  all_list.construct();
+  register_audit("processes", audit_processes);
+}
 ProcessList<AllTag>& all_processes() { return *all_list; }
 
 Process& init_process() { return *init_pointer; }

@@ -19,6 +19,7 @@
 #include "process/group.h"
 #include "process/ids.h"
 #include "process/limits.h"
+#include "process/restrictions.h"
 #include "process/signal.h"
 #include "process/thread.h"
 #include "process/usage.h"
@@ -41,6 +42,7 @@ enum ProcessFlag : uint32_t {
   kWxNeeded = 1u << 4,           // PS_WXNEEDED
   kChrooted = 1u << 5,           // PS_CHROOT
   kControllingTerminal = 1u << 6,// PS_CONTROLT
+  kPinned = 1u << 7,             // PS_PIN: inherited with the table of pins (C10)
   kInheritedFlags = kSetId | kSetIdExec | kPledged | kExecPledged | kWxNeeded | kChrooted,   // C6
   kParentWaits = 1u << 8,        // PS_PPWAIT: the parent sleeps until this process execs or exits
   kNoZombie = 1u << 9,           // PS_NOZOMBIE (R13)
@@ -50,17 +52,24 @@ enum ProcessFlag : uint32_t {
   kExecuted = 1u << 13,          // has called exec since it was forked
   kForked = 1u << 14,            // AFORK for accounting (T6)
   kInheritedByLinux = 3u << 16,  // what Linux adds to C6: no_new_privs and dumpable follow the program, not the process
-  kSubreaper = 1u << 15,
   kNoNewPrivileges = 1u << 16,
   kDumpable = 1u << 17,
   kNoWait = 1u << 18,            // RFNOWAIT
-  kTraced = 1u << 19,
+  kTraced = 1u << 19,            // one of its threads at least
+  kLibcPinned = 1u << 20,        // PS_LIBCPIN: pinsyscalls has been called
+  kByDescriptor = 1u << 21,      // pdfork's: waiting for any child passes it by
 };
 
 struct ArgumentBlock : RefCounted<ArgumentBlock>, mem::FromCache<ArgumentBlock> {   // C3
   mem::Buffer<char> text;        // NUL-separated argv, as /proc/PID/cmdline shows it
   uintptr_t initial_stack = 0;   // where the program found argc, argv, the environment and the auxiliary vector
 };
+
+struct Tracee;                   // process/tracee.h
+struct TraceeTag;
+using TraceeHook = boost::intrusive::list_base_hook<boost::intrusive::tag<TraceeTag>>;
+using ProcessTracees = boost::intrusive::list<Tracee, boost::intrusive::base_hook<TraceeHook>,
+                                              boost::intrusive::constant_time_size<false>>;
 
 enum class StopState : uint8_t { Running, Stopping, Stopped };
 
@@ -72,6 +81,12 @@ class Process;
 template <class Tag>
 using ProcessList = boost::intrusive::list<Process, boost::intrusive::base_hook<ProcessHook<Tag>>,
                                            boost::intrusive::constant_time_size<false>>;
+
+// From which child of a reaper a process descends: fixed when the first of the branch was forked.
+struct ReaperBranch {
+  uint64_t reaper = 0;           // its reaper_number; of one that is no reaper any more, it says nothing
+  PidNumber child = 0;
+};
 
 class Process final : public RefCounted<Process>,
                       public mem::FromCache<Process>,
@@ -97,10 +112,12 @@ class Process final : public RefCounted<Process>,
   // --- Links (T) ---
   void set_parent(Process& new_parent) REQUIRES(tree_lock);
   std::atomic<PidNumber> parent_pid{0};        // readable without the lock: getppid(2)
-  Ref<Process> parent;                         // who waits for it: real parent, init, subreaper or tracer
-  PidNumber original_parent = 0;               // K4, while traced
+  Ref<Process> parent;                         // who waits for it: its creator, init or a subreaper
   ProcessList<SiblingTag> children;            // alive
   ProcessList<SiblingTag> zombies;             // ended, not yet waited for: wait4 finds one at once
+  ProcessTracees tracees;                      // threads that it traces, its own children's or others' (K4)
+  uint64_t reaper_number = 0;                  // of a reaper, a new one each time it becomes one (process/reaper.h)
+  ReaperBranch branch;
   Ref<ProcessGroup> group;
   // RFTHREAD peers (R9): a list that starts at their leader (process/peers.h).
   Ref<Process> leader;                         // null: itself
@@ -161,6 +178,8 @@ class Process final : public RefCounted<Process>,
   void switch_address_space(Ref<vm::AddressSpace> value);
   void release_shared_parts();                 // exit: drops all that a zombie does not need
   void give_back_slot();                       // reaped: no longer counted in the table nor for the user
+
+  Restrictions restrictions;                   // (P) with their flags kPledged, kExecPledged, kPinned, kLibcPinned
 
   // --- Time, counters and the rest ---
   Nanoseconds start_time = 0;                  // uptime clock (C14)

@@ -138,10 +138,11 @@ Result<uintptr_t> make_stack(vm::AddressSpace& space, const InitialStack& conten
   image.bytes(contents.name.data(), contents.name.size());
   image.zeros(image.left());
 
-  const uint64_t size = round_up(plan.size, kPageSize) + kFirstRoom;
-  TRY(space.map({.address = round_down(top, kPageSize) - size,
-                 .size = size,
-                 .placement = vm::Placement::Fixed,
+  const uintptr_t end = round_up(top, kPageSize);
+  const uintptr_t start = round_down(base, kPageSize) - kFirstRoom;
+  TRY(space.map({.address = start,
+                 .size = end - start,
+                 .placement = vm::Placement::FixedNoReplace,
                  .protection = vm::kRead | vm::kWrite,
                  .flags = vm::kGrowsDown | vm::kStack,
                  .object = nullptr}));

@@ -2,6 +2,8 @@
 #include "process/reap.h"
 
 #include "process/exit.h"
+#include "process/reaper.h"
+#include "process/tracing.h"
 
 namespace tine::process {
 
@@ -10,17 +12,17 @@ namespace {
 // The nearest ancestor that adopts orphans, else init. Source: prctl(2) PR_SET_CHILD_SUBREAPER. Seed row K1.
 Process& reaper_of(Process& process) REQUIRES(tree_lock) {
   for (Process* ancestor = process.parent.get(); ancestor != nullptr; ancestor = ancestor->parent.get())
-    if (ancestor->has(kSubreaper) && ancestor->life.load() == LifeState::Alive && !ancestor->has(kExiting)) return *ancestor;
+    if (is_reaper(*ancestor) && ancestor->life.load() == LifeState::Alive && !ancestor->has(kExiting)) return *ancestor;
   return init_process();
 }
 
-SignalInfo child_signal(const Process& child) {
+// `id`: the process, or the thread of it that has ended with `status`.
+SignalInfo end_signal(const Process& child, PidNumber id, int status) {
   SignalInfo info;
-  const int status = child.exit_status;
   const int by_signal = status & 0x7f;
-  info.signal = child.exit_signal;
+  info.signal = kSigChld;
   info.code = by_signal == 0 ? 1 : (status & 0x80) != 0 ? 3 : 2;   // CLD_EXITED, CLD_DUMPED, CLD_KILLED
-  info.sender.pid = child.pid();
+  info.sender.pid = id;
   info.sender.uid = child.credentials()->ruid;
   info.sender.status = by_signal == 0 ? status >> 8 & 0xff : by_signal;
   info.sender.utime = static_cast<int64_t>(child.usage.user_time / (kSecond / 100));
@@ -28,23 +30,43 @@ SignalInfo child_signal(const Process& child) {
   return info;
 }
 
-// A parent that ignores SIGCHLD, or has SA_NOCLDWAIT, does not want zombies. Source: wait(2), NOTES.
-bool wants_no_zombie(const Process& parent, const Process& child) {
-  if (child.has(kNoZombie)) return true;
-  if (child.exit_signal != kSigChld) return false;
-  const Ref<SignalActions> actions = parent.actions();
+// Whoever ignores SIGCHLD, or has SA_NOCLDWAIT, does not wait. Source: wait(2), NOTES.
+bool does_not_wait(const Process& process) {
+  const Ref<SignalActions> actions = process.actions();
   if (!actions) return true;
   const SignalAction action = actions->get(kSigChld);
   return action.handler == SignalAction::kIgnore || (action.flags & SignalAction::kNoChildWait) != 0;
+}
+
+bool wants_no_zombie(const Process& parent, const Process& child) {
+  return child.has(kNoZombie) || (child.exit_signal == kSigChld && does_not_wait(parent));
 }
 
 // Tells the parent of a zombie; true: nobody will wait for it, reap it.
 bool notify_parent(Process& child) REQUIRES(tree_lock) {
   Process& parent = *child.parent;
   const bool reap = wants_no_zombie(parent, child);
-  if (child.exit_signal != 0 && !child.has(kNoZombie)) send_signal(parent, child_signal(child));
+  if (child.exit_signal != 0 && !child.has(kNoZombie)) {
+    SignalInfo info = end_signal(child, child.pid(), child.exit_status);
+    info.signal = child.exit_signal;
+    send_signal(parent, info);
+  }
   parent.child_wait.wake_all();
   return reap;
+}
+
+// Tells those who wait for a zombie on its parent's list; one that nobody waits for is reaped. Its tracer comes first: as
+// long as that has not waited, the parent hears nothing (K4).
+void tell_or_reap(Process& zombie, Reaped& reaped) REQUIRES(tree_lock) {
+  Tracee* tracee = tracee_of_zombie(zombie);
+  if (tracee != nullptr && tracee->tracer != zombie.parent) {
+    if (tell_of_end(*tracee->tracer, zombie, zombie.pid(), zombie.exit_status)) return;
+    reaped.take(*tracee);
+    tracee = nullptr;
+  }
+  if (!notify_parent(zombie)) return;
+  if (tracee != nullptr) reaped.take(*tracee);
+  reaped.take(zombie);
 }
 
 // Whatever signal the creator wanted, the new parent hears of its end in the usual way.
@@ -78,8 +100,11 @@ void release_orphaned_group(ProcessGroup& group) REQUIRES(tree_lock) {
 
 }  // namespace
 
+void Reaped::take(Tracee& tracee) { tracee_ = unlink(tracee); }
+
 void Reaped::take(Process& process) {
   set_life_state(process, LifeState::Reaped);
+  process.parent->zombies.erase(process.parent->zombies.iterator_to(process));
   process_ = Ref<Process>(&process, /*add_ref=*/false);   // the tree's
   process.group->members.erase(process.group->members.iterator_to(process));
   all_processes().erase(all_processes().iterator_to(process));
@@ -101,6 +126,7 @@ void become_zombie(Process& process) {
       Process& child = process.children.front();
       former_parent = child.parent;
       process.children.pop_front();
+      keep_branch(child, process, reaper);
       adopt(child, reaper);
       reaper.children.push_back(child);
       if (is_link(child, process)) release_orphaned_group(*child.group);
@@ -110,10 +136,11 @@ void become_zombie(Process& process) {
       Process& child = process.zombies.front();
       former_parent = child.parent;
       process.zombies.pop_front();
+      keep_branch(child, process, reaper);
       child.set_parent(reaper);
       child.exit_signal = kSigChld;
-      if (notify_parent(child)) reaped.take(child);
-      else reaper.zombies.push_back(child);
+      reaper.zombies.push_back(child);
+      if (tracee_of_zombie(child) == nullptr) tell_or_reap(child, reaped);
       continue;
     }
     // None left, and under this hold of the lock none can come: the process makes no more.
@@ -121,11 +148,19 @@ void become_zombie(Process& process) {
     set_life_state(process, LifeState::Zombie);
     parent.children.erase(parent.children.iterator_to(process));
     if (is_link(process, parent)) release_orphaned_group(*process.group);
-    if (notify_parent(process)) reaped.take(process);
-    else parent.zombies.push_back(process);
+    parent.zombies.push_back(process);
+    tell_or_reap(process, reaped);
     process.end_wait.wake_all();
     return;
   }
+}
+
+void give_to_parent(Process& zombie, Reaped& reaped) { tell_or_reap(zombie, reaped); }
+
+bool tell_of_end(Process& listener, const Process& process, PidNumber id, int status) {
+  send_signal(listener, end_signal(process, id, status));
+  listener.child_wait.wake_all();
+  return !does_not_wait(listener);
 }
 
 void disown(Process& process, bool kill) {
@@ -136,7 +171,7 @@ void disown(Process& process, bool kill) {
     case LifeState::Embryo:
     case LifeState::Reaped: return;
     case LifeState::Zombie:
-      process.parent->zombies.erase(process.parent->zombies.iterator_to(process));
+      if (Tracee* tracee = tracee_of_zombie(process)) reaped.take(*tracee);
       reaped.take(process);
       return;
     case LifeState::Alive:

@@ -10,6 +10,9 @@ namespace tine::process {
 // children get a new parent; its own parent is signalled and woken.
 void become_zombie(Process& process) EXCLUDES(tree_lock);
 
+// A traced thread or process has ended with `status`: tells its tracer. False: that does not wait for anybody.
+bool tell_of_end(Process& listener, const Process& process, PidNumber id, int status) REQUIRES(tree_lock);
+
 // Nobody will wait for this child any more (pdfork(2): its last descriptor was closed): init becomes its parent, a
 // zombie is reaped. `kill`: it does not outlive that. No effect on an embryo.
 void disown(Process& process, bool kill) EXCLUDES(tree_lock);
@@ -20,12 +23,18 @@ class Reaped {
   Reaped() = default;
   // Takes a zombie out of every list and map and gives back its slots. The number is free when all references are gone.
   void take(Process& process) REQUIRES(tree_lock);
+  // Takes a tracee from its tracer.
+  void take(Tracee& tracee) REQUIRES(tree_lock);
 
  private:
+  Ref<Tracee> tracee_;
   Ref<Process> process_;
   Ref<Process> parent_;
   Ref<ProcessGroup> group_;
   Ref<Thread> first_thread_;
 };
+
+// The tracer of a zombie has waited for it or let go of it: it is its parent's again.
+void give_to_parent(Process& zombie, Reaped& reaped) REQUIRES(tree_lock);
 
 }  // namespace tine::process

@@ -9,6 +9,7 @@
 #include "process/signal_frame.h"
 #include "process/signal_stop.h"
 #include "process/timers.h"
+#include "process/tracing.h"
 
 namespace tine::process {
 
@@ -51,20 +52,28 @@ void settle_interrupted_call_without_handler(machine::TrapFrame& frame) {
   frame.set_not_in_system_call();
 }
 
-enum class Step : uint8_t { Nothing, Exit, Stop, Continued, Signal };
+enum class Step : uint8_t { Nothing, Exit, Killed, Stop, Continued, Interrupt, Signal };
+
+// The signal that ended the process when it was sent, if this thread is to tell whoever watches it. (P)
+bool take_fatal_signal(Thread& thread, SignalInfo& info) {
+  const int signal = thread.process().exit_status & 0x7f;
+  return signal != 0 && thread.call_watch.load(std::memory_order_relaxed) != 0 &&
+         thread.pending.take(SignalSet::of(signal), info);
+}
 
 Step next_step(Thread& thread, SignalInfo& info) {
   Process& process = thread.process();
   sync::SpinGuard guard(process.lock);
   thread.clear_work(sched::kWorkSignal);  // whoever has news after this sets it again
-  if (thread.exiting) return Step::Exit;
+  if (thread.exiting) return take_fatal_signal(thread, info) ? Step::Killed : Step::Exit;
   const bool killed = process.pending.set().has(kSigKill) || thread.pending.set().has(kSigKill);
-  if (process.stop_state != StopState::Running && !killed) return Step::Stop;
+  if (process.stop_state != StopState::Running && !killed && !passes_stop(thread)) return Step::Stop;
   if (process.continue_unannounced) return Step::Continued;
   if (killed) {
     info = kernel_signal(kSigKill);
     return Step::Signal;
   }
+  if (has_trace_work(thread)) return Step::Interrupt;
   const SignalSet wanted = ~thread.mask;
   if (!thread.pending.take(wanted, info) && !process.pending.take(wanted, info)) return Step::Nothing;
   if (kStopSignals.has(info.signal)) process.stop_taken = true;
@@ -100,19 +109,24 @@ void act_by_default(Thread& thread, const SignalInfo& info) {
   }
 }
 
-void act(Thread& thread, const SignalInfo& info) {
+void act(Thread& thread, SignalInfo info) {
   Process& process = thread.process();
-  const int signal = info.signal;
   note_taken(process, info);
+  if (!report_signal(thread, info)) return;
+  const int signal = info.signal;
   // No reference is held over what follows: it may end the thread, and its stack is not unwound then.
   const SignalAction action = kUnblockable.has(signal) ? SignalAction() : process.actions()->get(signal);
   if (action.handler == SignalAction::kIgnore) return;
-  if (thread.calls_traced.load(std::memory_order_relaxed)) announce_signal_taken(thread, info, action.handler);
+  if (thread.call_watch.load(std::memory_order_relaxed) != 0) announce_signal_taken(thread, info, action.handler);
   if (action.handler == SignalAction::kDefault) return act_by_default(thread, info);
 
   settle_interrupted_call(thread.frame(), action);
   if (action.flags & SignalAction::kResetHand) process.actions()->reset(signal);
-  if (enter_handler(thread, info, action)) return;
+  const bool stepped = interrupt_step(thread);
+  if (enter_handler(thread, info, action)) {
+    if (stepped) report_step(thread);
+    return;
+  }
   // No stack to run the handler on. If that was the handler for this very problem, nothing can help the
   // process.
   if (signal == kSigSegv) process.actions()->reset(kSigSegv);
@@ -126,6 +140,9 @@ void handle_signals(Thread& thread) {
   while (true) {
     SignalInfo info;
     switch (next_step(thread, info)) {
+      case Step::Killed:
+        announce_signal_taken(thread, info, SignalAction::kDefault);
+        [[fallthrough]];
       case Step::Exit:
         exit_thread(thread, process.exit_status);
       case Step::Stop:
@@ -133,6 +150,9 @@ void handle_signals(Thread& thread) {
         break;
       case Step::Continued:
         announce_continue(process);
+        break;
+      case Step::Interrupt:
+        report_interrupt(thread);
         break;
       case Step::Signal:
         act(thread, info);

@@ -8,6 +8,7 @@
 #include "process/process.h"
 #include "process/signal.h"
 #include "process/signal_stop.h"
+#include "process/tracing.h"
 
 namespace tine::process {
 
@@ -27,9 +28,11 @@ bool is_dropped(const Process& process, const Thread* target, const SignalAction
   const bool unwanted = actions.ignores(signal) || (process.pid() == 1 && actions.is_default(signal));
   if (!unwanted) return false;
   if (target != nullptr) return !target->mask.has(signal);
+  // A thread that blocks it for a moment, as libraries do where threads begin and end, changes nothing for the others:
+  // they would be interrupted by what they ignore.
   for (const Thread& thread : process.threads)
-    if (thread.mask.has(signal)) return false;
-  return true;
+    if (!thread.mask.has(signal)) return true;
+  return false;
 }
 
 // The main thread if it takes the signal, else any that does; null: all block it. (P)
@@ -103,8 +106,9 @@ Result<Sent> enqueue(Process& process, Thread* target, const SignalInfo& info, S
   const Ref<SignalActions> actions = process.actions();
   if (actions == nullptr) return Sent::Done;
 
-  // Most signals that nobody wants (SIGCHLD, above all) go no further.
-  const bool may_be_dropped = actions->ignores(signal);
+  // Most signals that nobody wants (SIGCHLD, above all) go no further. Real-time signals are counted first, lest an
+  // ignored one that is also blocked be queued without a limit.
+  const bool may_be_dropped = actions->ignores(signal) && !is_realtime(signal);
   std::unique_ptr<QueuedSignal> entry;
   if (!may_be_dropped) entry = TRY(make_entry(process, info, shortage));
 
@@ -118,7 +122,10 @@ Result<Sent> enqueue(Process& process, Thread* target, const SignalInfo& info, S
   obey_job_control(process, signal);
 
   Thread* const taker = target != nullptr ? target : choose_thread(process, signal);
-  if (taker != nullptr && ends_at_once(process, *taker, *actions, signal)) return Sent::Fatal;
+  if (taker != nullptr && ends_at_once(process, *taker, *actions, signal)) {
+    if (taker->call_watch.load(std::memory_order_relaxed) != 0) taker->pending.add(signal, std::move(entry));   // to tell of
+    return Sent::Fatal;
+  }
 
   PendingSignals& pending = target != nullptr ? target->pending : process.pending;
   if (info.code == kFromTimer) {
@@ -260,7 +267,8 @@ void change_mask(Thread& thread, SignalSet mask) {
 // (P)
 bool has_work(const Thread& thread) {
   const Process& process = thread.process();
-  return thread.exiting || process.stop_state != StopState::Running || process.continue_unannounced ||
+  const bool stops = process.stop_state != StopState::Running && !passes_stop(thread);
+  return thread.exiting || stops || process.continue_unannounced || has_trace_work(thread) ||
          !((thread.pending.set() | process.pending.set()) & ~thread.mask).empty();
 }
 

@@ -3,6 +3,7 @@
 
 #include "process/process.h"
 #include "process/signal.h"
+#include "process/tracing.h"
 #include "process/usage.h"
 
 namespace tine::process {
@@ -26,30 +27,35 @@ void discard_everywhere(Process& process, SignalSet signals) {
   for (Thread& thread : process.threads) thread.pending.discard(signals);
 }
 
+// A parent that traces the process hears of stops as its tracer.
 void tell_parent(Process& process, int code, int status) {
   Ref<Process> parent;
   {
     sync::SpinGuard guard(tree_lock);
+    if (code == kChildStopped && process.parent != nullptr && traces(*process.parent, process)) return;
     parent = process.parent;
   }
-  if (parent == nullptr) return;
-  const Ref<SignalActions> actions = parent->actions();
+  if (parent != nullptr) tell_of_stop(*parent, process, process.pid(), code, status);
+}
+
+}  // namespace
+
+void tell_of_stop(Process& whom, const Process& process, PidNumber id, int code, int status) {
+  const Ref<SignalActions> actions = whom.actions();
   if (actions != nullptr && !(actions->get(kSigChld).flags & SignalAction::kNoChildStop)) {
     const Usage usage = process_usage(process);
     SignalInfo info;
     info.signal = kSigChld;
     info.code = code;
-    info.sender.pid = process.pid();
+    info.sender.pid = id;
     info.sender.uid = process.credentials()->ruid;
     info.sender.status = status;
     info.sender.utime = static_cast<int64_t>(usage.user_time / kClockTick);
     info.sender.stime = static_cast<int64_t>(usage.system_time / kClockTick);
-    send_signal(*parent, info);
+    send_signal(whom, info);
   }
-  parent->child_wait.wake_all();
+  whom.child_wait.wake_all();
 }
-
-}  // namespace
 
 void obey_job_control(Process& process, int signal) {
   if (kStopSignals.has(signal)) discard_everywhere(process, SignalSet::of(kSigCont));
@@ -57,6 +63,8 @@ void obey_job_control(Process& process, int signal) {
   if (signal != kSigCont && signal != kSigKill) return;
 
   process.stop_taken = false;
+  if (signal == kSigKill && process.has(kTraced))
+    for (Thread& thread : process.threads) end_trace_stop(thread);
   if (process.stop_state == StopState::Running) return;
   if (signal == kSigCont && process.stop_state == StopState::Stopped) {
     process.note_continued();
@@ -64,6 +72,8 @@ void obey_job_control(Process& process, int signal) {
   } else {
     process.forget_stops();  // nobody has seen it stopped, or will
   }
+  if (signal == kSigCont && process.has(kTraced))
+    for (Thread& thread : process.threads) tell_tracer_of_continue(thread);
   rouse_all(process);
 }
 
@@ -77,7 +87,10 @@ void begin_stop(Process& process, int signal) {
   sync::SpinGuard guard(process.lock);
   if (!process.stop_taken || process.has(kExiting)) return;
   process.stop_taken = false;
-  if (process.stop_state != StopState::Running) return;
+  if (process.has(kTraced))   // those that their tracers have let go on stop again
+    for (Thread& thread : process.threads)
+      if (thread.tracee != nullptr) thread.tracee->passes_stop = false;
+  if (process.stop_state != StopState::Running) return rouse_all(process);
   process.stop_state = StopState::Stopping;
   ++stopped_processes;
   process.stop_signal = signal;
@@ -96,19 +109,27 @@ bool complete_stop(Process& process) {
 void rest_while_stopped(Thread& thread) {
   Process& process = thread.process();
   bool last = false;
+  int signal = 0;
   {
     sync::SpinGuard guard(process.lock);
     if (process.stop_state == StopState::Running || thread.exiting) return;
     thread.suspended = true;
+    signal = process.stop_signal;
     last = complete_stop(process);
   }
   if (last) announce_stop(process);
+  if (is_traced(thread)) {
+    report_group_stop(thread, signal);
+    sync::SpinGuard guard(process.lock);
+    thread.suspended = false;
+    return;
+  }
 
   while (true) {
     sched::set_sleeping(sched::Sleep::Interruptible, "stopped");
     {
       sync::SpinGuard guard(process.lock);
-      if (process.stop_state == StopState::Running || thread.exiting) {
+      if (process.stop_state == StopState::Running || thread.exiting || thread.tracee != nullptr) {
         thread.suspended = false;
         break;
       }

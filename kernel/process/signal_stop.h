@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Job control: how a process stops as a whole and goes on. Running -> Stopping when a thread takes a stop
 // signal -> Stopped when all threads have come to rest -> Running by SIGCONT or SIGKILL. Only signal_*.cpp
-// include this. Source: POSIX 2.4.3 (signal actions), wait(2). Lock: functions marked (P) want Process::lock
+// and those of tracing include this. Source: POSIX 2.4.3 (signal actions), wait(2). Lock: functions marked (P) want Process::lock
 // held.
 #pragma once
 
@@ -27,6 +27,10 @@ bool complete_stop(Process& process) REQUIRES(process.lock);
 // Tell the parent, by SIGCHLD and to its wait4. No lock held.
 void announce_stop(Process& process);
 void announce_continue(Process& process);
+
+// Tells `whom`, a parent or a tracer, that `process` (by its thread `id`) has stopped or gone on. Callable with tree_lock
+// held.
+void tell_of_stop(Process& whom, const Process& process, PidNumber id, int code, int status);
 
 // Terminal stops do nothing in an orphaned process group, which nobody could continue.
 bool may_stop(Process& process, int signal);

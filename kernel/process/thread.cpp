@@ -2,6 +2,8 @@
 #include "process/thread.h"
 
 #include "process/process.h"
+#include "process/profile.h"
+#include "process/tracee.h"
 
 namespace tine::process {
 
@@ -17,13 +19,14 @@ vm::AddressSpace* Thread::address_space() const {
   return has_left_memory ? nullptr : process_->own_address_space();
 }
 
-machine::PhysAddr Thread::address_space_root() {
+const machine::UserTop* Thread::user_top() {
   const vm::AddressSpace* space = address_space();
-  return space != nullptr ? space->root() : 0;
+  return space != nullptr ? &space->top() : nullptr;
 }
 
 void Thread::on_switch_in() {
   if (vm::AddressSpace* space = address_space()) space->activate(machine::cpu_id());
+  if (process_->has(kProfiling)) [[unlikely]] start_profile_clock();
 }
 void Thread::on_switch_out() {
   if (vm::AddressSpace* space = address_space()) space->deactivate(machine::cpu_id());
@@ -33,7 +36,7 @@ void Thread::leave_memory() {
   const machine::InterruptGuard guard;
   on_switch_out();
   has_left_memory = true;
-  machine::load_top_table(machine::kernel_top_table());
+  machine::load_user_top(nullptr);
 }
 
 // The scheduler's reference, taken by launch().

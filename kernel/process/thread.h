@@ -4,12 +4,13 @@
 #pragma once
 
 #include <boost/intrusive/list.hpp>
-#include <boost/intrusive/unordered_set.hpp>
+#include <boost/intrusive/unordered_set_hook.hpp>
 
 #include "base/ref.h"
 #include "mem/object_cache.h"
 #include "process/ids.h"
 #include "process/limits.h"
+#include "process/promises.h"
 #include "process/signal.h"
 #include "sched/thread.h"
 #include "sched/wait_queue.h"
@@ -17,10 +18,22 @@
 namespace tine::vm {
 class AddressSpace;
 }
+namespace tine::file {
+class LookupGuard;
+}
 
 namespace tine::process {
 
 class Process;
+struct Tracee;
+
+// Why a thread's system calls take the slow path of dispatch: one test of the whole word in the fast one.
+enum CallWatch : uint32_t {
+  kWatchedByKtrace = 1,   // records them (trace/ktrace.h)
+  kWatchedByTracer = 2,   // ptrace(2): stops at their entry and exit
+  kWatchedByPledge = 4,   // pledge(2), unveil(2): refuses what was not promised, hides what is not in sight
+  kWatchedByPins = 8,     // pinsyscalls(2): refuses those from unexpected addresses
+};
 
 struct ThreadTag;
 using ThreadHook = boost::intrusive::list_base_hook<boost::intrusive::tag<ThreadTag>>;
@@ -40,7 +53,7 @@ class Thread final : public RefCounted<Thread>, public mem::FromCache<Thread>, p
   bool is_first() const;                      // the process's main thread; its shown id is the pid
   void give_back_slot() { Slot(std::move(slot_)); }   // ended: no longer counted
 
-  machine::PhysAddr address_space_root() override;
+  const machine::UserTop* user_top() override;
   void on_switch_in() override;
   void on_switch_out() override;
   // The running thread, which ends: from here on it runs in the kernel's memory alone. Whoever is left may take the
@@ -57,6 +70,8 @@ class Thread final : public RefCounted<Thread>, public mem::FromCache<Thread>, p
   AlternateStack alternate_stack;
   bool exiting = false;                       // (P) asked to end by exit_group, exec or a fatal signal
   bool suspended = false;                     // (P) counted as stopped (job control or single-threading)
+
+  Ref<Tracee> tracee;                         // (P) and (T) to change, either to read; null: nobody traces it
 
   // --- User-visible addresses, Linux ABI ---
   uintptr_t clear_child_tid = 0;              // CLONE_CHILD_CLEARTID, set_tid_address
@@ -75,7 +90,13 @@ class Thread final : public RefCounted<Thread>, public mem::FromCache<Thread>, p
   } restart;
 
   uint64_t minor_faults = 0, major_faults = 0;
-  std::atomic<bool> calls_traced{false};      // system calls take the slow path, which records them (trace/ktrace.h)
+  // Bits of CallWatch: who looks at this thread's system calls. 0: dispatch takes its fast path.
+  std::atomic<uint32_t> call_watch{0};
+  bool is_watched_by(CallWatch who) const { return call_watch.load(std::memory_order_relaxed) & who; }
+  // While a restricted process makes a call (process/restrictions.h): who is asked about the names that the call looks
+  // up, and what it turned out to need without having promised it.
+  file::LookupGuard* lookup_guard = nullptr;
+  Promises violation = 0;
   bool is_system = false;                     // R14: user signals do not touch it
   bool has_left_memory = false;               // by leave_memory()
   sched::WaitQueue signal_wait{"sigwait"};    // sigtimedwait, signalfd readers

@@ -6,6 +6,8 @@
 #include "process/life_announce.h"
 #include "process/process.h"
 #include "process/thread.h"
+#include "process/timers.h"
+#include "process/tracing.h"
 #include "sched/scheduler.h"
 #include "vm/user_ptr.h"
 
@@ -30,6 +32,7 @@ Result<Ref<Thread>> reserve_thread(Thread& caller, const ForkRequest& request) {
 bool link_thread(Process& process, Thread& thread) {
   sync::SpinGuard guard(process.lock);
   if (process.has(kExiting) || current().exiting) return false;
+  thread.call_watch.fetch_or(restriction_watch(process));
   process.threads.push_back(thread);
   intrusive_ptr_add_ref(&thread);   // the list's
   ++process.thread_count;
@@ -49,17 +52,26 @@ bool link_thread(Process& process, Thread& thread) {
 
 Result<Ref<Thread>> make_thread(Thread& caller, const ForkRequest& request) {
   TRY(request.validate());
+  TraceReservation tracing;
+  TRY(tracing.take_for_thread(caller, request));
   const Ref<Thread> thread = TRY(reserve_thread(caller, request));
   if (!link_thread(caller.process(), *thread)) return Error(Errno::RestartAlways);
   // Nothing below can fail.
+  if (!tracing.empty()) {
+    sync::SpinGuard guard(tree_lock);
+    tracing.commit(caller, *thread);
+  }
   ++fork_statistics.threads;
   ++fork_statistics.total;
   ++fork_statistics.shared_memory;
   announce_thread(caller, *thread);
+  if (caller.process().timers != nullptr) note_thread_added(caller.process());
   if (request.set_parent_tid != 0 && !vm::UserPtr<PidNumber>(request.set_parent_tid).store(thread->shown_id()) &&
       request.bad_tid_kills)
     force_signal(caller, kernel_signal(kSigSegv));   // H2
+  const auto id = static_cast<uint64_t>(thread->shown_id());
   launch(*thread);
+  if (!request.has(ForkFlag::Untraced)) report_event(caller, TraceEvent::Clone, id);
   return thread;
 }
 

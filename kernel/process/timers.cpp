@@ -321,6 +321,18 @@ void IntervalTimers::wall_clock_set() {
     if (timer.clock == TimerClock::Wall) arm(timer, now);
 }
 
+void IntervalTimers::thread_added() {
+  const Nanoseconds all = read_clock(TimerClock::ProcessCpu, process_, nullptr);
+  const Nanoseconds user = read_clock(TimerClock::ProcessUser, process_, nullptr);
+  const auto look_again = [&](ClockTimer& timer) REQUIRES(lock_) {
+    if (timer.clock == TimerClock::ProcessCpu) arm(timer, all);
+    if (timer.clock == TimerClock::ProcessUser) arm(timer, user);
+  };
+  sync::SpinGuard guard(lock_);
+  for (ClockTimer* timer : {&virtual_, &profile_, &cpu_limit_}) look_again(*timer);
+  for (PosixTimer& timer : posix_) look_again(timer);
+}
+
 namespace {
 
 Ref<IntervalTimers> timers_of(Process& process) {
@@ -342,6 +354,10 @@ Result<> watch_cpu_limit(Process& process) {
   }
   timers->watch_cpu_limit();
   return {};
+}
+
+void note_thread_added(Process& process) {
+  if (const Ref<IntervalTimers> timers = timers_of(process)) timers->thread_added();
 }
 
 void wall_clock_was_set() {

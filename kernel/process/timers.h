@@ -81,6 +81,7 @@ class IntervalTimers : public RefCounted<IntervalTimers>, public mem::FromCache<
   void destroy_all();  // exec
 
   void watch_cpu_limit();  // after RLIMIT_CPU was set, or inherited
+  void thread_added();     // the process's CPU time can pass faster from now on
   void wall_clock_set();
   void signal_taken(int id, int32_t overrun);
 
@@ -107,6 +108,8 @@ class IntervalTimers : public RefCounted<IntervalTimers>, public mem::FromCache<
 void note_timer_signal_taken(Process& process, int id, int32_t overrun);
 // Begins to enforce RLIMIT_CPU if it is finite: setrlimit(2), and a fork that inherits one. NoMem.
 Result<> watch_cpu_limit(Process& process);
+// The process has one thread more, whose time counts for its clocks from the first run on (S4).
+void note_thread_added(Process& process);
 // settimeofday(2) and the like: timers on the wall clock look again, in all processes.
 void wall_clock_was_set();
 

@@ -8,6 +8,7 @@
 #include "process/life_events.h"
 #include "process/process.h"
 #include "sched/clock.h"
+#include "view/proc_state.h"
 
 namespace tine::trace {
 
@@ -69,10 +70,9 @@ Record make_record(const Process& process) {
   record.uid = who->ruid;
   record.gid = who->rgid;
   record.pid = static_cast<uint32_t>(process.pid());
-  {
-    sync::SpinGuard guard(process::tree_lock);
-    record.parent = process.parent ? static_cast<uint32_t>(process.parent->pid()) : 0;
-  }
+  const view::Place place = view::place_of(process);
+  record.parent = static_cast<uint32_t>(place.parent);
+  record.tty = static_cast<uint16_t>(place.terminal);
   record.begin = static_cast<uint32_t>((sched::wall_clock() - lived) / kSecond);
   record.elapsed = to_float_bits(to_ticks(lived));
   record.user_time = compress(to_ticks(usage.user_time));

@@ -58,7 +58,13 @@ void erase(Traced& traced) REQUIRES(traced_lock) {
 
 void switch_threads(Process& process, bool traced) {
   sync::SpinGuard guard(process.lock);
-  for (Thread& thread : process.threads) thread.calls_traced.store(traced, std::memory_order_relaxed);
+  for (Thread& thread : process.threads) {
+    if (traced) {
+      thread.call_watch.fetch_or(process::kWatchedByKtrace);
+    } else {
+      thread.call_watch.fetch_and(~uint32_t{process::kWatchedByKtrace});
+    }
+  }
 }
 
 // A copy of the entry, for use without the lock; null: not traced for this.
@@ -184,7 +190,9 @@ class Subscriber final : public process::LifeSubscriber {
     }
     switch_threads(child, true);
   }
-  void thread_made(Thread& creator, Thread& made) override { made.calls_traced = creator.calls_traced.load(); }
+  void thread_made(Thread& creator, Thread& made) override {
+    made.call_watch.fetch_or(creator.call_watch.load() & process::kWatchedByKtrace);
+  }
   void first_return(Thread& thread) override {
     if (!thread.is_first()) return;   // a thread's creator has recorded the call
     uint64_t made_by;
@@ -232,7 +240,7 @@ Result<> set_trace(Process& process, const Ref<file::File>& file, identity::Cred
   fresh->file = file;
   fresh->facilities = facilities | (credentials->euid == 0 ? kFacilityRoot : 0);
   fresh->credentials = std::move(credentials);
-  Ref<Traced> old;
+  Ref<Traced> old, late;
   {
     sync::SpinGuard guard(traced_lock);
     if (Traced* traced = find(process)) {
@@ -242,7 +250,13 @@ Result<> set_trace(Process& process, const Ref<file::File>& file, identity::Cred
       erase(*traced);
     }
     insert(*fresh, process);
+    // Looked at after the entry is there: whoever ends a process sets this first, and then looks for an entry.
+    if (process.has(process::kExiting)) {
+      late = Ref<Traced>(fresh.get(), false);
+      erase(*fresh);
+    }
   }
+  if (late != nullptr) return Error(Errno::Srch);
   switch_threads(process, true);
   return {};
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // ktrace(2): records of what a process does, written to a file by its own threads at the system-call boundary. A process
-// that is not traced pays one test of Thread::calls_traced for each call. Source: ktrace(2), <sys/ktrace.h> of OpenBSD,
+// that is not traced pays one test of Thread::call_watch for each call. Source: ktrace(2), <sys/ktrace.h> of OpenBSD,
 // whose record layout this is. Seed rows T8, C16.
 // Lock: traced_lock guards the table of traced processes; it is never held while writing.
 #pragma once

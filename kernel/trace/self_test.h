@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Checks that only the kernel itself can make, run by name from a test program (TINE_SYS_self_test). They exist in debug
-// kernels only. Each is named after the seed row that it proves; what it finds wrong is on the console.
+// kernels only. Each is named after the seed row that it proves, if there is one; what it finds wrong is on the console.
 #pragma once
 
 #include <string_view>

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// One tracepoint so far, sched:fork: each thread that is started, with the CPU that was chosen for it.
+// The lives of processes and threads as a ring of events. An event costs a lock and a copy; nothing is allocated, and what
+// the ring has no room for is counted as dropped.
 #include "trace/tracepoint.h"
 
-#include <array>
+#include <algorithm>
 
 #include "base/late.h"
+#include "process/fork.h"
 #include "process/life_events.h"
 #include "process/process.h"
 #include "view/procfs.h"
@@ -13,41 +15,112 @@ namespace tine::trace {
 
 namespace {
 
-struct Started {
+using process::PidNumber;
+using process::Process;
+using process::Thread;
+
+enum class Kind : uint8_t { Fork, Thread, Start, Exec, Exit, ThreadEnd };
+
+struct Event {
   Nanoseconds time;
-  process::PidNumber tid, pid;
-  uint32_t cpu;
+  PidNumber pid, tid;
+  int32_t detail;       // the child or new thread, the CPU, the status
+  Kind kind;
+  const char* how;      // Fork
+  char name[16];        // Fork, Thread, Exec
 };
 
-constexpr size_t kKept = 512;
 constinit sync::Spinlock ring_lock{"tracepoints"};
-std::array<Started, kKept> ring GUARDED_BY(ring_lock);
-uint64_t started_so_far GUARDED_BY(ring_lock) = 0;
+Late<mem::Buffer<Event>> ring GUARDED_BY(ring_lock);
+uint64_t events_so_far GUARDED_BY(ring_lock) = 0;
+
+void record(Kind kind, PidNumber pid, PidNumber tid, int32_t detail, const char (&name)[16], const char* how = "") {
+  Event event{machine::now(), pid, tid, detail, kind, how, {}};
+  std::copy_n(name, sizeof name, event.name);
+  sync::SpinGuard guard(ring_lock);
+  (*ring)[events_so_far++ % ring->size()] = event;
+}
+
+constexpr char kNoName[16] = {};
+
+const char* name_of(const process::ForkRequest& request) {
+  if (request.has(process::ForkFlag::ParentWaits)) return "vfork";
+  switch (request.kind) {
+    case process::ForkKind::Fork:
+    case process::ForkKind::Vfork: return "fork";
+    case process::ForkKind::Rfork: return "rfork";
+    case process::ForkKind::Kernel: return "kernel";
+  }
+  return "?";
+}
 
 class Subscriber final : public process::LifeSubscriber {
  public:
-  void started(process::Thread& thread, uint32_t cpu) override {
-    const Started entry{machine::now(), thread.shown_id(), thread.process().pid(), cpu};
-    sync::SpinGuard guard(ring_lock);
-    ring[started_so_far++ % kKept] = entry;
+  void forked(Process& parent, Process& child, const process::ForkRequest& request, uintptr_t) override {
+    record(Kind::Fork, parent.pid(), process::current().shown_id(), child.pid(), child.name, name_of(request));
+  }
+  void thread_made(Thread& creator, Thread& made) override {
+    record(Kind::Thread, made.process().pid(), creator.shown_id(), made.shown_id(), made.name);
+  }
+  void started(Thread& thread, uint32_t cpu) override {
+    record(Kind::Start, thread.process().pid(), thread.shown_id(), static_cast<int32_t>(cpu), kNoName);
+  }
+  void executed(Process& process) override {
+    record(Kind::Exec, process.pid(), process::current().shown_id(), 0, process.name);
+  }
+  void exited(Process& process) override {
+    record(Kind::Exit, process.pid(), process::current().shown_id(), process.exit_status, kNoName);
+  }
+  // A process's first thread shows as the process; one that calls exec goes on as that.
+  void thread_ended(Thread& thread) override {
+    if (!thread.is_first()) record(Kind::ThreadEnd, thread.process().pid(), thread.shown_id(), 0, kNoName);
   }
 };
 
+void print_event(view::TextSink& sink, const Event& event) {
+  const auto print_name = [&] {
+    sink.put(" name=");
+    sink.put_escaped(event.name);
+  };
+  sink.print("%llu ", static_cast<unsigned long long>(event.time));
+  switch (event.kind) {
+    case Kind::Fork:
+      sink.print("proc:fork pid=%d tid=%d child=%d how=%s", event.pid, event.tid, event.detail, event.how);
+      print_name();
+      break;
+    case Kind::Thread:
+      sink.print("proc:thread pid=%d tid=%d child=%d", event.pid, event.tid, event.detail);
+      print_name();
+      break;
+    case Kind::Start: sink.print("sched:fork tid=%d pid=%d cpu=%d", event.tid, event.pid, event.detail); break;
+    case Kind::Exec:
+      sink.print("proc:exec pid=%d tid=%d", event.pid, event.tid);
+      print_name();
+      break;
+    case Kind::Exit: sink.print("proc:exit pid=%d tid=%d status=%d", event.pid, event.tid, event.detail); break;
+    case Kind::ThreadEnd: sink.print("proc:thread_end pid=%d tid=%d", event.pid, event.tid); break;
+  }
+  sink.put('\n');
+}
+
 // Oldest first. Each is copied out of the ring by itself: printing may have to allocate.
 Result<> print(view::TextSink& sink) {
-  uint64_t end;
+  uint64_t end, first;
   {
     sync::SpinGuard guard(ring_lock);
-    end = started_so_far;
+    end = events_so_far;
+    first = end - std::min<uint64_t>(end, ring->size());
   }
-  for (uint64_t i = end > kKept ? end - kKept : 0; i < end; i++) {
-    Started entry;
+  sink.print("# events=%llu dropped=%llu cpus=%u now=%llu\n", static_cast<unsigned long long>(end - first),
+             static_cast<unsigned long long>(first), machine::cpu_count(),
+             static_cast<unsigned long long>(machine::now()));
+  for (uint64_t i = first; i < end; i++) {
+    Event event;
     {
       sync::SpinGuard guard(ring_lock);
-      entry = ring[i % kKept];
+      event = (*ring)[i % ring->size()];
     }
-    sink.print("%llu sched:fork tid=%d pid=%d cpu=%u\n", static_cast<unsigned long long>(entry.time), entry.tid,
-               entry.pid, entry.cpu);
+    print_event(sink, event);
   }
   return {};
 }
@@ -56,7 +129,12 @@ Late<Subscriber> subscriber;
 
 }  // namespace
 
-Result<> init_tracepoints() {
+Result<> init_tracepoints(uint32_t capacity) {
+  auto buffer = TRY(mem::Buffer<Event>::make(capacity));
+  {
+    sync::SpinGuard guard(ring_lock);
+    ring.construct(std::move(buffer));
+  }
   view::set_trace_text(print);
   return process::subscribe(subscriber.construct());
 }

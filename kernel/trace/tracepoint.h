@@ -1,11 +1,22 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Tracepoints: the last events of the system, always on, in a ring that /proc/tine/trace shows. Seed row T3.
+// Tracepoints: the last forks, starts, execs and exits of the system, always on, in a ring that /proc/tine/trace shows.
+// Seed row T3. A line is TIME (ns of uptime), the event and its fields:
+//   proc:fork pid= tid= child= how= name=     how: fork, vfork, rfork, kernel
+//   proc:thread pid= tid= child= name=        a thread of a process
+//   sched:fork tid= pid= cpu=                 a new thread got its CPU
+//   proc:exec pid= tid= name=
+//   proc:exit pid= tid= status=               as wait4(2) tells it
+//   proc:thread_end pid= tid=                 a thread that is not its process's first
+// The first line, "# events= dropped= cpus= now=", says how many older ones had no room.
 #pragma once
+
+#include <cstdint>
 
 #include "base/result.h"
 
 namespace tine::trace {
 
-Result<> init_tracepoints();   // boot
+// Boot. `capacity`: at most 32768, whose text fits into one file of /proc.
+Result<> init_tracepoints(uint32_t capacity);
 
 }  // namespace tine::trace

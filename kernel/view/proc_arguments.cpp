@@ -39,7 +39,7 @@ class StackWords {
 
   vm::AddressSpace& space_;
   uintptr_t address_;
-  std::array<uint64_t, 64> words_;
+  std::array<uint64_t, 32> words_;
   size_t position_ = 0, filled_ = 0;
 };
 
@@ -51,12 +51,12 @@ struct Auxiliary {
 struct InitialStack {
   uintptr_t environment = 0;               // the first string of the environment; 0: there is none
   uintptr_t environment_end = 0;
-  std::array<Auxiliary, kMostAuxiliary> auxiliary{};
+  mem::Buffer<Auxiliary> auxiliary;
   size_t auxiliary_count = 0;              // the end mark included
 };
 
 Result<InitialStack> read_initial_stack(vm::AddressSpace& space, uintptr_t address) {
-  InitialStack stack;
+  InitialStack stack{.auxiliary = TRY(mem::Buffer<Auxiliary>::make(kMostAuxiliary))};
   StackWords words(space, address);
   const uint64_t argument_count = TRY(words.next());
   words.skip(argument_count + 1);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // /proc/PID/stat and statm: one line for programs. The state letters and what several files need of a process's place
 // among the others are here too.
+#include "process/tracee.h"
 #include "view/proc_state.h"
 #include "view/procfs.h"
 #include "vm/address_space.h"
@@ -33,6 +34,7 @@ State state_of(const Process& process, const Thread* thread) {
   if (state == sched::ThreadState::Dead) return {'Z', "zombie"};
   {
     sync::SpinGuard guard(process.lock);
+    if (thread->tracee != nullptr && thread->tracee->is_stopped()) return {'t', "tracing stop"};
     if (process.stop_state == process::StopState::Stopped) return {'T', "stopped"};
   }
   if (state != sched::ThreadState::Sleeping) return {'R', "running"};

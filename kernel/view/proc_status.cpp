@@ -2,6 +2,8 @@
 // /proc/PID/status: one line for each thing, for people.
 #include <algorithm>
 
+#include "file/veil.h"
+#include "process/tracing.h"
 #include "view/proc_state.h"
 #include "view/procfs.h"
 #include "vm/address_space.h"
@@ -71,6 +73,20 @@ void print_signals(TextSink& sink, const Process& process, const Thread* thread)
   print_set(sink, "CapAmb", credentials->ambient);
 }
 
+void print_restrictions(TextSink& sink, const Process& process) {
+  char room[256];
+  const auto print_promises = [&](const char* name, process::Promises promises) {
+    const std::string_view text = process::promises_text(promises, room);
+    sink.print("%s:\t%.*s\n", name, static_cast<int>(text.size()), text.data());
+  };
+  if (process.has(process::kPledged)) print_promises("Pledge", process.restrictions.promises.load());
+  if (process.has(process::kExecPledged)) print_promises("ExecPledge", process.restrictions.exec_promises.load());
+  if (const auto veil = process::veil_of(process)) sink.print("Unveil:\t%u\n", veil->size());
+  if (process.has(process::kPinned) || process.has(process::kLibcPinned))
+    sink.print("Pinned:\t%s%s\n", process.has(process::kPinned) ? "program " : "",
+               process.has(process::kLibcPinned) ? "libc" : "");
+}
+
 // A set of CPUs as a mask in groups of 32 bits and as a list of ranges.
 void print_cpus(TextSink& sink, machine::CpuSet cpus) {
   sink.print("Cpus_allowed:\t%x\n", static_cast<unsigned>(cpus));
@@ -107,12 +123,13 @@ Result<> print_status(TextSink& sink, const Subject& subject) {
   sink.print("State:\t%c (%s)\n", state.letter, state.name);
   sink.print("Tgid:\t%d\nNgid:\t0\nPid:\t%d\nPPid:\t%d\n", process->pid(), subject.tid != 0 ? subject.tid : process->pid(),
              place.parent);
-  sink.print("TracerPid:\t%d\n", process->has(process::kTraced) ? place.parent : 0);
+  sink.print("TracerPid:\t%d\n", thread != nullptr ? process::tracer_pid(*thread) : 0);
   print_identity(sink, *process);
   print_memory(sink, *process);
   sink.print("Threads:\t%u\n", process->thread_count.load());
   print_signals(sink, *process, thread);
   sink.print("NoNewPrivs:\t%d\n", process->has(process::kNoNewPrivileges));
+  print_restrictions(sink, *process);
   if (thread == nullptr) return {};
   print_cpus(sink, thread->affinity.load() & sched::online_cpus());
   sink.print("voluntary_ctxt_switches:\t%llu\nnonvoluntary_ctxt_switches:\t%llu\n", number(thread->voluntary_switches),

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // /proc/tine: what the kernel knows of itself. audit runs the registered checks of its invariants; objects lists what is
 // allocated, with the per-CPU caches drained, so that a test can compare before and after; locks (debug kernels) tells
-// how often each class of locks was taken and fought for.
+// how often each class of locks was taken and fought for, and stacks how deep a kernel stack was ever used.
 #include "base/audit.h"
+#include "base/units.h"
 #include "machine/cpu.h"
 #include "mem/frame.h"
 #include "mem/kernel_stack.h"
 #include "mem/object_cache.h"
+#include "mem/stack_depth.h"
 #include "sched/scheduler.h"
 #include "sync/lock_order.h"
 #include "view/procfs.h"
@@ -52,11 +54,15 @@ void drain_this_cpu() {
 }
 
 Result<> print_objects(TextSink& sink, const Subject&) {
+  sink.reserve(16_KiB);   // of one size however much there is to tell: the sink's own memory is told, too
   sched::on_every_cpu(drain_this_cpu);
   const mem::FrameCounts frames = mem::count_frames();
+  uint64_t caches = 0;
+  for (mem::ObjectCache* cache = mem::ObjectCache::first(); cache != nullptr; cache = cache->next()) caches += cache->frames();
   sink.print("frames total %llu\nframes free %llu\nframes kernel %llu\nframes table %llu\nframes user %llu\n"
-             "frames file %llu\nframes stack-tables %llu\n", number(frames.total), number(frames.free), number(frames.kernel),
-             number(frames.table), number(frames.user), number(frames.file), number(mem::kernel_stack_tables()));
+             "frames file %llu\nframes caches %llu\nframes stack-tables %llu\n", number(frames.total), number(frames.free),
+             number(frames.kernel), number(frames.table), number(frames.user), number(frames.file), number(caches),
+             number(mem::kernel_stack_tables()));
   // name, bytes of one object, objects in use
   for (mem::ObjectCache* cache = mem::ObjectCache::first(); cache != nullptr; cache = cache->next())
     sink.print("objects %s %zu %llu\n", cache->name(), cache->object_size(), number(cache->live_objects()));
@@ -79,6 +85,11 @@ Result<> print_locks(TextSink& sink, const Subject&) {
   });
   return {};
 }
+
+Result<> print_stacks(TextSink& sink, const Subject&) {
+  sink.print("stack-depth %zu of %zu bytes\n", mem::deepest_kernel_stack(), mem::kKernelStackSize);
+  return {};
+}
 #endif
 
 constexpr uint32_t kRootText = file::mode_of(file::FileType::Regular) | 0400;
@@ -89,6 +100,7 @@ constexpr Node kNodes[] = {
     {.name = "trace", .mode = kRootText, .print = print_trace},
 #if TINE_DEBUG
     {.name = "locks", .mode = kRootText, .print = print_locks},
+    {.name = "stacks", .mode = kRootText, .print = print_stacks},
 #endif
 };
 

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The settings that there are: Linux's, as far as they mean something here, and the process system's under kern/ (seed
-// rows E2, E3, L1-L5, P2-P5, P11, T4).
+// The settings that there are: Linux's, as far as they mean something here, the BSDs' hw/, and the process system's under
+// kern/ (seed rows E2, E3, L1-L5, P2-P5, P11, T4).
 #include "base/format.h"
 #include "base/random.h"
 #include "file/descriptor_table.h"
+#include "machine/cpu.h"
+#include "mem/frame.h"
 #include "process/fork.h"
 #include "process/ids.h"
 #include "process/limits.h"
+#include "process/pid_space.h"
 #include "process/process.h"
 #include "view/setting.h"
 #include "view/system_name.h"
@@ -73,6 +76,29 @@ constinit Setting linux_settings[] = {
     {"vm/max_map_count", print_constant<65530>},
     {"fs/nr_open", print_constant<file::kMaxDescriptors>},
     {"fs/file-max", print_constant<INT64_MAX>},    // only memory limits them
+};
+
+// --- hw/ and what is fixed in kern/: as the BSDs name it ---
+
+template <uint64_t mem::FrameCounts::*kCount>
+Result<> print_memory(TextSink& sink) {
+  return print_number(sink, static_cast<int64_t>((mem::count_frames().*kCount) * mem::kPageSize));
+}
+Result<> print_cpus(TextSink& sink) { return print_number(sink, machine::cpu_count()); }
+
+constinit Setting bsd_settings[] = {
+    {"hw/machine", [](TextSink& sink) { return print_line(sink, "amd64"); }},
+    {"hw/ncpu", print_cpus},
+    {"hw/ncpufound", print_cpus},
+    {"hw/ncpuonline", print_cpus},
+    {"hw/byteorder", print_constant<1234>},
+    {"hw/pagesize", print_constant<mem::kPageSize>},
+    {"hw/physmem", print_memory<&mem::FrameCounts::total>},
+    {"hw/usermem", print_memory<&mem::FrameCounts::free>},
+    {"kern/argmax", print_constant<131072>},   // at least: it grows with RLIMIT_STACK
+    {"kern/posix1version", print_constant<200809>},
+    {"kern/job_control", print_constant<1>},
+    {"kern/saved_ids", print_constant<1>},
 };
 
 // --- kern/: the process system ---
@@ -147,6 +173,7 @@ void register_own_settings() {
   boot_id = make_uuid();
   register_settings(linux_settings);
   register_settings(process_settings);
+  register_settings(bsd_settings);
 }
 
 }  // namespace tine::view

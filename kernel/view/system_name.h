@@ -3,6 +3,7 @@
 // get what such a program expects. Lock: a spinlock of its own, a leaf.
 #pragma once
 
+#include <cstdint>
 #include <span>
 #include <string_view>
 

@@ -24,15 +24,20 @@ bool TextSink::reserve(size_t more) {
 void TextSink::put(std::string_view text) {
   if (!reserve(text.size())) return;
   std::copy_n(text.data(), text.size(), buffer_.data() + size_);
+  added(text);
+}
+
+void TextSink::added(std::string_view text) {
   size_ += text.size();
   if (const size_t newline = text.rfind('\n'); newline != text.npos) line_start_ = size_ - (text.size() - newline - 1);
 }
 
 void TextSink::print(const char* format, ...) {
-  char line[512];   // of what the kernel prints by format nothing is longer; names and paths go through put()
+  constexpr size_t kLongest = 512;   // nothing printed by format is longer; names and paths go through put()
+  if (!reserve(kLongest)) return;
   va_list arguments;
   va_start(arguments, format);
-  put(format_v(line, format, arguments));
+  added(format_v(buffer_.span().subspan(size_, kLongest), format, arguments));
   va_end(arguments);
 }
 

@@ -20,11 +20,14 @@ class TextSink {
   // Blanks up to `column` of the current line, at least one.
   void pad_to(size_t column);
 
+  // Makes room for so much more at once. False: there is no memory; result() will say so.
+  bool reserve(size_t more);
+
   std::string_view text() const { return {buffer_.data(), size_}; }
   Result<> result() const { return failed_ ? Result<>(Error(Errno::NoMem)) : Result<>(); }
 
  private:
-  bool reserve(size_t more);
+  void added(std::string_view text);   // it lies in the buffer, from size_ on
 
   mem::Buffer<char> buffer_;
   size_t size_ = 0;

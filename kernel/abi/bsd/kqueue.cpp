@@ -5,6 +5,7 @@
 #include "abi/linux/descriptors.h"
 #include "abi/linux/timespec.h"
 #include "event/kqueue.h"
+#include "sched/scheduler.h"
 
 namespace tine::abi::bsd {
 
@@ -21,11 +22,15 @@ CallResult sys_kqueue(const Call& call) {
 
 namespace {
 
+constexpr size_t kLookForSignalsEvery = 4096;
+
 // Applies the changes in order. Those that fail, or ask for a receipt, become events with EV_ERROR as long as there is
 // room; how many. Without room the first error ends the call.
 Result<unsigned> apply_changes(event::Kqueue& queue, vm::UserSpan<const Kevent> changes, vm::UserSpan<Kevent> events) {
   unsigned stored = 0;
   for (size_t i = 0; i < changes.size(); i++) {
+    sched::maybe_yield();   // a list may be as long as memory
+    if (i % kLookForSignalsEvery == kLookForSignalsEvery - 1 && sched::interrupt_pending()) return Error(Errno::Intr);
     Kevent change = TRY(changes[i].load());
     const Result<> applied = queue.apply(change);
     if (applied && !(change.flags & event::kEventReceipt)) continue;

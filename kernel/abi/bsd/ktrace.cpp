@@ -97,7 +97,7 @@ CallResult sys_ktrace(const Call& call) {
 // utrace(label, address, size)
 CallResult sys_utrace(const Call& call) {
   if (call.args[2] > kMostUserData) return Error(Errno::Inval);
-  if (!call.thread.calls_traced.load(std::memory_order_relaxed)) return 0;
+  if (!call.thread.is_watched_by(process::kWatchedByKtrace)) return 0;
   const auto label = TRY(vm::UserString::copy_in(call.pointer<const char>(0), 20));
   const auto contents = TRY(vm::ConstUserBytes(call.args[1], call.args[2]).copy_in_all());
   trace::record_user(label.view(), std::span<const std::byte>(contents.data(), contents.size()));

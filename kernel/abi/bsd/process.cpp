@@ -3,8 +3,10 @@
 
 #include <algorithm>
 
+#include "abi/linux/descriptors.h"
 #include "process/exit.h"
 #include "process/fork.h"
+#include "process/profile.h"
 #include "process/unshare.h"
 #include "trace/ktrace.h"
 #if TINE_DEBUG
@@ -69,7 +71,7 @@ CallResult sys_tfork(const Call& call) {
   ThreadParameters parameters{};
   if (size == 0 || size > sizeof parameters) return Error(Errno::Inval);
   TRY(vm::copy_in(&parameters, call.args[0], size));
-  if (call.thread.calls_traced.load(std::memory_order_relaxed)) [[unlikely]]
+  if (call.thread.is_watched_by(process::kWatchedByKtrace)) [[unlikely]]
     trace::record_struct("tfork", std::as_bytes(std::span(&parameters, 1)));   // T8
   if (parameters.stack == 0) return Error(Errno::Inval);
   ForkRequest request;
@@ -78,6 +80,7 @@ CallResult sys_tfork(const Call& call) {
   request.tls = parameters.tcb;
   request.set_parent_tid = parameters.tid;
   request.bad_tid_kills = true;   // H2
+  request.name = "";   // H1; Linux's threads have their creator's
   const Ref<process::Thread> thread = TRY(process::make_thread(call.thread, request));
   return static_cast<uint64_t>(thread->shown_id());
 }
@@ -129,7 +132,16 @@ CallResult sys_closefrom(const Call& call) {
   if (call.as_int(0) < 0) return Error(Errno::BadF);
   const Ref<file::DescriptorTable> table = call.process().descriptors();
   if (table->next_used(call.as_int(0)) < 0) return Error(Errno::BadF);
-  TRY(table->close_range(call.as_unsigned(0), ~0u));
+  TRY(linux_abi::until_there_is_room(call, [&] { return table->close_range(call.as_unsigned(0), ~0u); }));
+  return 0;
+}
+
+// profil(counters, size, offset, scale)
+CallResult sys_profil(const Call& call) {
+  TRY(process::set_profile(call.process(), {.counters = call.args[0],
+                                            .size = call.args[1],
+                                            .offset = call.args[2],
+                                            .scale = call.as_unsigned(3)}));
   return 0;
 }
 

@@ -15,6 +15,7 @@ CallResult sys_issetugid(const Call& call);
 CallResult sys_getlogin(const Call& call);
 CallResult sys_setlogin(const Call& call);
 CallResult sys_closefrom(const Call& call);
+CallResult sys_profil(const Call& call);
 #if TINE_DEBUG
 CallResult sys_self_test(const Call& call);
 #endif

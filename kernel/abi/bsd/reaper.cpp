@@ -47,24 +47,27 @@ Ref<Process> reaper_above(Process& process) {
 ReaperPidInfo describe(const Process& process, const Process& reaper) REQUIRES(process::tree_lock) {
   ReaperPidInfo info{};
   info.pid = process.pid();
-  info.subtree = process::subtree_of(process, reaper).pid();
+  info.subtree = process::branch_of(process, reaper);
   info.flags = ReaperPidInfo::kValid;
   if (process.parent == &reaper) info.flags |= ReaperPidInfo::kChild;
-  if (process.has(process::kSubreaper)) info.flags |= ReaperPidInfo::kReaper;
+  if (process::is_reaper(process)) info.flags |= ReaperPidInfo::kReaper;
   if (process.life.load() == process::LifeState::Zombie) info.flags |= ReaperPidInfo::kZombie;
   return info;
 }
 
+enum class Which : uint8_t { Own, All };   // Own: without those of reapers below it
+
 // visit(process, info) -> Result<bool>, false to end, for each descendant of the reaper. No lock held.
 template <class Visit>
-Result<> for_each_descendant(const Process& reaper, Visit&& visit) {
+Result<> for_each_descendant(const Process& reaper, Which which, Visit&& visit) {
   PidNumber after = 0;
   while (const Ref<Process> each = process::next_process(after)) {
     after = each->pid();
     ReaperPidInfo info;
     {
       sync::SpinGuard guard(process::tree_lock);
-      if (!process::descends_from(*each, reaper)) continue;
+      const bool wanted = which == Which::All ? process::descends_from(*each, reaper) : process::belongs_to(*each, reaper);
+      if (!wanted) continue;
       info = describe(*each, reaper);
     }
     if (!TRY(visit(*each, info))) break;
@@ -73,14 +76,12 @@ Result<> for_each_descendant(const Process& reaper, Visit&& visit) {
 }
 
 Result<> acquire(Process& caller) {
-  if (caller.has(process::kSubreaper)) return Error(Errno::Busy);
-  caller.set(process::kSubreaper);
-  return {};
+  // What descends from it already is from now on its own too, as in Linux and not in FreeBSD.
+  return process::set_reaper(caller, true) ? Result<>() : Error(Errno::Busy);
 }
 
 Result<> release(Process& caller) {
-  if (!caller.has(process::kSubreaper) || caller.pid() == 1) return Error(Errno::Inval);
-  caller.clear(process::kSubreaper);
+  if (caller.pid() == 1 || !process::set_reaper(caller, false)) return Error(Errno::Inval);
   // What it has adopted stays with it until it ends; what is orphaned from now on goes to the next reaper above.
   return {};
 }
@@ -92,7 +93,7 @@ Result<> status(Process& subject, vm::UserPtr<ReaperStatus> to) {
   status.first_child = -1;
   if (reaper == &subject) status.flags |= ReaperStatus::kOwned;
   if (reaper->pid() == 1) status.flags |= ReaperStatus::kRealInit;
-  TRY(for_each_descendant(*reaper, [&](const Process&, const ReaperPidInfo& info) -> Result<bool> {
+  TRY(for_each_descendant(*reaper, Which::Own, [&](const Process&, const ReaperPidInfo& info) -> Result<bool> {
     ++status.descendants;
     if (info.flags & ReaperPidInfo::kChild) {
       ++status.children;
@@ -108,7 +109,7 @@ Result<> get_pids(Process& subject, vm::UserPtr<ReaperPids> request) {
   const vm::UserPtr<ReaperPidInfo> to(wanted.pids);
   const Ref<Process> reaper = reaper_above(subject);
   uint32_t count = 0;
-  TRY(for_each_descendant(*reaper, [&](const Process&, const ReaperPidInfo& info) -> Result<bool> {
+  TRY(for_each_descendant(*reaper, Which::Own, [&](const Process&, const ReaperPidInfo& info) -> Result<bool> {
     if (count == wanted.count) return false;
     TRY((to + count++).store(info));
     return true;
@@ -126,7 +127,7 @@ Result<> kill(Process& caller, vm::UserPtr<ReaperKill> request) {
   order.killed = 0;
   order.failed = -1;
   Errno error = Errno::Srch;
-  TRY(for_each_descendant(*reaper, [&](Process& each, const ReaperPidInfo& info) -> Result<bool> {
+  TRY(for_each_descendant(*reaper, Which::All, [&](Process& each, const ReaperPidInfo& info) -> Result<bool> {
     if ((order.flags & ReaperKill::kChildren) && !(info.flags & ReaperPidInfo::kChild)) return true;
     if ((order.flags & ReaperKill::kSubtree) && info.subtree != order.subtree) return true;
     if (info.flags & ReaperPidInfo::kZombie) return true;

@@ -1,31 +1,40 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // sysctl(2): the settings of view/setting.h under BSD's numbers and names. What a setting prints as one whole number is
-// an int here (or 64 bits, when it does not fit or the caller has room for 8 bytes); other text is a string.
-// kern.forkstat, which /proc has as a folder, is OpenBSD's structure.
+// an int here (or 64 bits, when it does not fit or the caller has room for 8 bytes); other text is a string. Structures
+// are in sysctl_structs.h.
 #include "abi/bsd/sysctl.h"
 
 #include <charconv>
 
-#include "process/fork.h"
+#include "abi/bsd/sysctl_structs.h"
 #include "view/setting.h"
 
 namespace tine::abi::bsd {
 
 namespace {
 
-constexpr int kKern = 1;   // CTL_KERN
 constexpr size_t kNameSize = 128, kValueSize = 256;
+constexpr unsigned kMostLevels = 12;   // CTL_MAXNAME
+constexpr int32_t kKern = 1, kVm = 2, kHardware = 6;   // CTL_*
+constexpr int32_t kProcesses = 66, kProcessArguments = 55;   // KERN_PROC, KERN_PROC_ARGS
 
 struct Number {
-  int number;
+  int32_t top, number;
   const char* name;
 };
-// KERN_*: OpenBSD's numbers; from 1000 on, those of names that BSD gives no fixed number.
+// OpenBSD's numbers; from 1000 on, those of names that BSD gives no fixed number.
 constexpr Number kNumbers[] = {
-    {1, "kern.ostype"},        {2, "kern.osrelease"},    {4, "kern.version"},   {6, "kern.maxproc"},
-    {10, "kern.hostname"},     {18, "kern.ngroups_max"}, {22, "kern.domainname"}, {25, "kern.maxthread"},
-    {26, "kern.nthreads"},     {42, "kern.forkstat"},    {47, "kern.nprocs"},   {1000, "kern.lastpid"},
-    {1001, "kern.randompid"},  {1002, "kern.pidmode"},   {1003, "kern.fast_vfork"}, {1004, "kern.pid_max"},
+    {kKern, 1, "kern.ostype"},        {kKern, 2, "kern.osrelease"},     {kKern, 4, "kern.version"},
+    {kKern, 6, "kern.maxproc"},       {kKern, 8, "kern.argmax"},        {kKern, 10, "kern.hostname"},
+    {kKern, 12, "kern.clockrate"},    {kKern, 17, "kern.posix1version"}, {kKern, 18, "kern.ngroups_max"},
+    {kKern, 19, "kern.job_control"},  {kKern, 20, "kern.saved_ids"},    {kKern, 21, "kern.boottime"},
+    {kKern, 22, "kern.domainname"},   {kKern, 25, "kern.maxthread"},    {kKern, 26, "kern.nthreads"},
+    {kKern, 42, "kern.forkstat"},     {kKern, 47, "kern.nprocs"},       {kKern, 1000, "kern.lastpid"},
+    {kKern, 1001, "kern.randompid"},  {kKern, 1002, "kern.pidmode"},    {kKern, 1003, "kern.fast_vfork"},
+    {kKern, 1004, "kern.pid_max"},    {kVm, 2, "vm.loadavg"},           {kHardware, 1, "hw.machine"},
+    {kHardware, 3, "hw.ncpu"},        {kHardware, 4, "hw.byteorder"},   {kHardware, 5, "hw.physmem"},
+    {kHardware, 6, "hw.usermem"},     {kHardware, 7, "hw.pagesize"},    {kHardware, 19, "hw.physmem"},
+    {kHardware, 20, "hw.usermem"},    {kHardware, 21, "hw.ncpufound"},  {kHardware, 25, "hw.ncpuonline"},
 };
 
 // Names of the kernel proper are under kernel/ where Linux has them too.
@@ -36,36 +45,6 @@ view::Setting* find_setting(std::string_view name) {
   char linux_name[kNameSize + 8] = "kernel.";
   const size_t rest = name.copy(linux_name + 7, kNameSize, kPrefix.size());
   return view::find_setting({linux_name, 7 + rest});
-}
-
-struct OldValue {
-  vm::UserPtr<std::byte> to;
-  vm::UserPtr<uint64_t> size;
-};
-
-// As sysctl(3): without a buffer only the size is told; with too small a one, what fits is stored and NoMem returned.
-Result<> store_old(const OldValue& old, std::span<const std::byte> value) {
-  if (!old.size) return {};
-  const uint64_t room = TRY(old.size.load());
-  if (!old.to) return old.size.store(value.size());
-  const size_t stored = std::min<uint64_t>(room, value.size());
-  TRY(vm::copy_out(old.to.address(), value.data(), stored));
-  TRY(old.size.store(stored));
-  return stored < value.size() ? Error(Errno::NoMem) : Result<>();
-}
-
-// struct forkstat
-struct ForkCounts {
-  int32_t forks, vforks, threads, kernel, fork_pages, vfork_pages, thread_pages, kernel_pages, rforks, rfork_pages;
-};
-
-Result<> read_fork_counts(const OldValue& old) {
-  const process::ForkStatistics& from = process::fork_statistics;
-  const auto as_int = [](const std::atomic<uint64_t>& counter) { return static_cast<int32_t>(counter.load()); };
-  const ForkCounts counts{as_int(from.forks),       as_int(from.vforks),       as_int(from.threads), as_int(from.kernel),
-                          as_int(from.fork_pages),  as_int(from.vfork_pages),  0,
-                          as_int(from.kernel_pages), as_int(from.rforks),      as_int(from.rfork_pages)};
-  return store_old(old, std::as_bytes(std::span(&counts, 1)));
 }
 
 std::optional<int64_t> whole_number(std::string_view text) {
@@ -88,12 +67,11 @@ Result<> read_setting(std::string_view text, const OldValue& old) {
   if (const std::optional<int64_t> number = whole_number(text)) {
     const auto narrow = static_cast<int32_t>(*number);
     const bool wide = narrow != *number || (old.to && TRY(old.size.load()) == sizeof *number);
-    return wide ? store_old(old, std::as_bytes(std::span(&*number, 1)))
-                : store_old(old, std::as_bytes(std::span(&narrow, 1)));
+    return wide ? old.store_object(*number) : old.store_object(narrow);
   }
   char value[kValueSize] = {};
   const size_t size = text.copy(value, sizeof value - 1) + 1;
-  return store_old(old, std::as_bytes(std::span(value, size)));
+  return old.store(std::as_bytes(std::span(value, size)));
 }
 
 Result<> write_setting(const Call& call, const view::Setting& setting, bool is_number, uintptr_t from, size_t size) {
@@ -120,9 +98,9 @@ Result<> write_setting(const Call& call, const view::Setting& setting, bool is_n
 CallResult access(const Call& call, std::string_view name) {
   const OldValue old{call.pointer<std::byte>(2), call.pointer<uint64_t>(3)};
   const bool writes = call.args[4] != 0;
-  if (name == "kern.forkstat") {
+  if (const StructReader read = find_struct(name)) {
     if (writes) return Error(Errno::Perm);
-    TRY(read_fork_counts(old));
+    TRY(read(old));
     return 0;
   }
   const view::Setting* setting = find_setting(name);
@@ -137,12 +115,21 @@ CallResult access(const Call& call, std::string_view name) {
 }  // namespace
 
 CallResult sys_sysctl(const Call& call) {
-  int32_t mib[2];
-  if (call.args[1] != 2) return Error(call.args[1] < 2 || call.args[1] > 12 ? Errno::Inval : Errno::NoEnt);
-  TRY(vm::copy_in(mib, call.args[0], sizeof mib));
-  if (mib[0] != kKern) return Error(Errno::NoEnt);
-  for (const Number& each : kNumbers)
-    if (each.number == mib[1]) return access(call, each.name);
+  const uint64_t levels = call.args[1];
+  if (levels < 2 || levels > kMostLevels) return Error(Errno::Inval);
+  int32_t numbers[kMostLevels];
+  TRY(vm::copy_in(numbers, call.args[0], levels * sizeof *numbers));
+  const std::span<const int32_t> below(numbers + 2, levels - 2);
+  const OldValue old{call.pointer<std::byte>(2), call.pointer<uint64_t>(3)};
+  if (numbers[0] == kKern && (numbers[1] == kProcesses || numbers[1] == kProcessArguments)) {
+    if (call.args[4] != 0) return Error(Errno::Perm);
+    TRY(numbers[1] == kProcesses ? read_processes(below, old) : read_arguments(below, old));
+    return 0;
+  }
+  for (const Number& each : kNumbers) {
+    if (each.top != numbers[0] || each.number != numbers[1]) continue;
+    return below.empty() ? access(call, each.name) : Error(Errno::NotDir);
+  }
   return Error(Errno::NoEnt);
 }
 

@@ -7,7 +7,9 @@
 #include "abi/bsd/kqueue.h"
 #include "abi/bsd/ktrace.h"
 #include "abi/bsd/process.h"
+#include "abi/bsd/ptrace.h"
 #include "abi/bsd/reaper.h"
+#include "abi/bsd/restrictions.h"
 #include "abi/bsd/sysctl.h"
 #include "tine/syscall.h"
 
@@ -48,6 +50,12 @@ constexpr Table make_table() {
   table.add(TINE_SYS_ktrace, "ktrace", sys_ktrace);
   table.add(TINE_SYS_utrace, "utrace", sys_utrace);
   table.add(TINE_SYS_acct, "acct", sys_acct);
+  table.add(TINE_SYS_ptrace, "ptrace", sys_ptrace);
+  table.add(TINE_SYS_pledge, "pledge", sys_pledge);
+  table.add(TINE_SYS_unveil, "unveil", sys_unveil);
+  table.add(TINE_SYS_pinsyscalls, "pinsyscalls", sys_pinsyscalls);
+  table.add(TINE_SYS_profil, "profil", sys_profil);
+  table.add(TINE_SYS_pdwait, "pdwait", sys_pdwait);
 #if TINE_DEBUG
   table.add(TINE_SYS_self_test, "self_test", sys_self_test);
 #endif

@@ -6,6 +6,7 @@
 
 #include "abi/linux/syscall.h"
 #include "file/file.h"
+#include "process/out_of_memory.h"
 
 namespace tine::abi::linux_abi {
 
@@ -22,6 +23,22 @@ inline Result<Ref<file::File>> get_file(const Call& call, int descriptor) {
 inline CallResult install_file(const Call& call, Ref<file::File> file, bool close_on_exec) {
   return static_cast<uint64_t>(
       TRY(call.process().descriptors()->install(std::move(file), close_on_exec, descriptor_limit(call))));
+}
+
+// For what closes descriptors or marks them: Linux never lacks memory for it. See process/out_of_memory.h.
+template <class Work>
+auto until_there_is_room(const Call& call, Work&& work) {
+  return process::until_there_is_room(call.thread, work);
+}
+
+inline Result<> mark_close_on_exec(const Call& call, int descriptor, bool value) {
+  const Ref<file::DescriptorTable> table = call.process().descriptors();
+  return until_there_is_room(call, [&] { return table->set_close_on_exec(descriptor, value); });
+}
+
+// Closes a descriptor. BadF when there is none.
+inline Result<Ref<file::File>> close_descriptor(const Call& call, file::DescriptorTable& table, int descriptor) {
+  return until_there_is_room(call, [&] { return table.remove(descriptor); });
 }
 
 }  // namespace tine::abi::linux_abi

@@ -136,7 +136,7 @@ CallResult sys_fcntl(const Call& call) {
     case kDuplicateCloseOnExec: return duplicate(call, std::move(file), true);
     case kGetDescriptorFlags: return table->close_on_exec(descriptor) ? kCloseOnExecFlag : 0;
     case kSetDescriptorFlags:
-      TRY(table->set_close_on_exec(descriptor, call.args[2] & kCloseOnExecFlag));
+      TRY(mark_close_on_exec(call, descriptor, call.args[2] & kCloseOnExecFlag));
       return 0;
     case kGetStatusFlags: return file->flags();
     default: break;

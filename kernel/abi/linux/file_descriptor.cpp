@@ -2,6 +2,7 @@
 // Descriptors as such: close, dup, ioctl's generic commands.
 #include "abi/linux/file.h"
 #include "abi/linux/file_transfer.h"
+#include "event/kqueue.h"
 #include "file/inode.h"
 
 namespace tine::abi::linux_abi {
@@ -14,8 +15,12 @@ constexpr uint32_t kSetNonBlocking = 0x5421, kSetAsync = 0x5452, kClearCloseOnEx
 
 CallResult duplicate_at(const Call& call, int from, int to, bool close_on_exec) {
   const Ref<file::DescriptorTable> table = call.process().descriptors();
-  Ref<File> file = TRY(table->get(from));
-  TRY(table->install_at(to, std::move(file), close_on_exec, descriptor_limit(call)));
+  const Ref<File> file = TRY(table->get(from));
+  const unsigned limit = descriptor_limit(call);
+  const auto install = [&] { return table->install_at(to, file, close_on_exec, limit); };
+  // What is open there is closed, which does not fail.
+  const bool closes = table->get(to).has_value();
+  TRY(closes ? until_there_is_room(call, install) : install());
   return static_cast<uint64_t>(to);
 }
 
@@ -28,8 +33,10 @@ CallResult set_flag(File& file, vm::UserPtr<const int32_t> value, uint32_t flag)
 }  // namespace
 
 CallResult sys_close(const Call& call) {
-  TRY(call.process().descriptors()->remove(call.as_int(0)));
-  return 0;
+  const Ref<File> file = TRY(close_descriptor(call, *call.process().descriptors(), call.as_int(0)));
+  // A kqueue is not inherited, though its number is taken until now.
+  const auto* kqueue = file::file_cast<event::KqueueFile>(*file);
+  return kqueue == nullptr || kqueue->usable_by(call.process()) ? CallResult(0) : Error(Errno::BadF);
 }
 
 CallResult sys_close_range(const Call& call) {
@@ -39,8 +46,9 @@ CallResult sys_close_range(const Call& call) {
   if (flags & ~(kUnshare | kCloseOnExec) || first > last) return Error(Errno::Inval);
   if (flags & kUnshare) call.process().set_descriptors(TRY(call.process().descriptors()->fork()));
   const Ref<file::DescriptorTable> table = call.process().descriptors();
-  if (flags & kCloseOnExec) TRY(table->set_close_on_exec_range(first, last));
-  else TRY(table->close_range(first, last));
+  TRY(until_there_is_room(call, [&] {
+    return flags & kCloseOnExec ? table->set_close_on_exec_range(first, last) : table->close_range(first, last);
+  }));
   return 0;
 }
 
@@ -69,7 +77,7 @@ CallResult sys_ioctl(const Call& call) {
   switch (command) {
     case kSetCloseOnExec:
     case kClearCloseOnExec:
-      TRY(call.process().descriptors()->set_close_on_exec(descriptor, command == kSetCloseOnExec));
+      TRY(mark_close_on_exec(call, descriptor, command == kSetCloseOnExec));
       return 0;
     case kSetNonBlocking: return set_flag(*file, call.pointer<const int32_t>(2), file::kNonBlock);
     case kSetAsync: return set_flag(*file, call.pointer<const int32_t>(2), file::kAsync);

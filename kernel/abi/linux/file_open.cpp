@@ -65,8 +65,8 @@ CallResult pipe(const Call& call, uint32_t flags) {
   numbers[1] = second.value_or(-1);
   Result<> stored = second ? vm::copy_out(call.args[0], numbers, sizeof(numbers)) : Error(second.error());
   if (stored) return 0;
-  static_cast<void>(table->remove(numbers[0]));
-  if (second) static_cast<void>(table->remove(numbers[1]));
+  static_cast<void>(close_descriptor(call, *table, numbers[0]));
+  if (second) static_cast<void>(close_descriptor(call, *table, numbers[1]));
   return Error(stored.error());
 }
 

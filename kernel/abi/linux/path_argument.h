@@ -18,7 +18,8 @@ class NameContext {
  public:
   explicit NameContext(const Call& call) : NameContext(call, call.process().credentials()) {}
   NameContext(const Call& call, identity::CredentialsRef credentials)
-      : call_(call), credentials_(std::move(credentials)), fs_(call.process().fs()), lookup_{fs_->root(), *credentials_} {}
+      : call_(call), credentials_(std::move(credentials)), fs_(call.process().fs()),
+        lookup_{fs_->root(), *credentials_, call.thread.lookup_guard} {}
 
   const file::LookupContext& lookup() const { return lookup_; }
   const identity::Credentials& credentials() const { return *credentials_; }

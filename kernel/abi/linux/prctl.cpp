@@ -5,6 +5,7 @@
 #include "abi/linux/system.h"
 #include "identity/set_ids.h"
 #include "machine/context.h"
+#include "process/reaper.h"
 
 namespace tine::abi::linux_abi {
 
@@ -27,6 +28,11 @@ constexpr unsigned kLastCapability = 40;
 constexpr CapabilitySet bit_of(uint64_t capability) { return CapabilitySet{1} << capability; }
 
 void put_flag(Process& process, ProcessFlag flag, bool value) { value ? process.set(flag) : process.clear(flag); }
+
+bool am_reaper(const Process& process) {
+  sync::SpinGuard guard(process::tree_lock);
+  return process::is_reaper(process);
+}
 
 Result<> set_thread_name(const Call& call) {
   char name[16] = {};
@@ -154,10 +160,10 @@ CallResult sys_prctl(const Call& call) {
     case kGetTimerSlack:
       return 1;   // nanosecond: timers are not put off
     case kSetSubreaper:
-      put_flag(process, process::kSubreaper, value != 0);
+      process::set_reaper(process, value != 0);
       return 0;
     case kGetSubreaper:
-      TRY(call.pointer<int32_t>(1).store(process.has(process::kSubreaper)));
+      TRY(call.pointer<int32_t>(1).store(am_reaper(process)));
       return 0;
     case kSetNoNewPrivileges:
       if (value != 1 || !are_zero(call, 2)) return Error(Errno::Inval);

@@ -43,7 +43,7 @@ CallResult clone_process(const Call& call, const ForkRequest& request) {
 
 Result<> check_clone_flags(uint64_t flags) {
   if (flags & (kCloneNewMask | kCloneNewNs)) return Error(Errno::Inval);   // no namespaces
-  if (flags & (kClonePtrace | kCloneIntoCgroup)) return Error(Errno::NoSys);
+  if (flags & kCloneIntoCgroup) return Error(Errno::NoSys);
   if ((flags & kCloneSigHand) && !(flags & kCloneVm)) return Error(Errno::Inval);
   if ((flags & kCloneThread) && !(flags & kCloneSigHand)) return Error(Errno::Inval);
   if ((flags & kCloneThread) && (~flags & (kCloneFs | kCloneFiles))) return Error(Errno::Inval);
@@ -70,6 +70,8 @@ CallResult clone(const Call& call, const CloneArguments& arguments) {
   translate(kCloneClearSigHand, ForkFlag::ClearSignalActions);
   translate(kCloneVfork, ForkFlag::ParentWaits);
   translate(kCloneParent, ForkFlag::SiblingOfCaller);
+  translate(kClonePtrace, ForkFlag::Traced);
+  translate(kCloneUntraced, ForkFlag::Untraced);
   if (flags & kCloneParent) request.exit_signal = call.process().exit_signal;
   if (flags & kCloneSetTls) {
     request.set_tls = true;
@@ -104,7 +106,7 @@ CallResult sys_clone(const Call& call) {
   arguments.child_tid = call.args[3];
   arguments.tls = call.args[4];
   if ((arguments.flags & kClonePidFd) && (arguments.flags & kCloneParentSetTid)) return Error(Errno::Inval);
-  arguments.flags &= ~(kCloneDetached | kCloneUntraced | kCloneSysVSem | kCloneIo);
+  arguments.flags &= ~(kCloneDetached | kCloneSysVSem | kCloneIo);
   return clone(call, arguments);
 }
 
@@ -121,7 +123,7 @@ CallResult sys_clone3(const Call& call) {
   if ((arguments.stack == 0) != (arguments.stack_size == 0)) return Error(Errno::Inval);
   if (arguments.set_tid_size != 0) return Error(Errno::Perm);
   if ((arguments.flags & (kCloneThread | kCloneParent)) && arguments.exit_signal != 0) return Error(Errno::Inval);
-  arguments.flags &= ~(kCloneUntraced | kCloneSysVSem | kCloneIo);
+  arguments.flags &= ~(kCloneSysVSem | kCloneIo);
   return clone(call, arguments);
 }
 
@@ -173,8 +175,23 @@ CallResult sys_wait4(const Call& call) {
   const process::WaitResult result = TRY(process::wait_for_child(call.thread, request));
   if (result.pid == 0) return 0;
   if (const auto status = call.pointer<int>(1)) TRY(status.store(result.status));
-  TRY(store_usage(call.pointer<LinuxUsage>(3), result.usage));
+  TRY(store_usage(call.pointer<LinuxUsage>(3), result.usage()));
   return static_cast<uint64_t>(result.pid);
+}
+
+process::SignalInfo to_signal_info(const process::WaitResult& result) {
+  process::SignalInfo info;
+  if (result.pid == 0) return info;
+  info.signal = process::kSigChld;
+  info.code = result.code;
+  info.sender.pid = result.pid;
+  info.sender.uid = result.uid;
+  const int status = result.status;
+  info.sender.status = (status & 0xff) == 0x7f ? status >> 8   // with the event of a traced thread
+                       : status == 0xffff      ? process::kSigCont
+                       : (status & 0x7f) != 0  ? status & 0x7f
+                                               : status >> 8 & 0xff;
+  return info;
 }
 
 CallResult sys_waitid(const Call& call) {
@@ -204,22 +221,8 @@ CallResult sys_waitid(const Call& call) {
     default: return Error(Errno::Inval);
   }
   const process::WaitResult result = TRY(process::wait_for_child(call.thread, request));
-  if (const auto to = call.pointer<process::SignalInfo>(2)) {
-    process::SignalInfo info;
-    if (result.pid != 0) {
-      info.signal = process::kSigChld;
-      info.code = result.code;
-      info.sender.pid = result.pid;
-      info.sender.uid = result.uid;
-      const int status = result.status;
-      info.sender.status = (status & 0xff) == 0x7f ? status >> 8 & 0xff
-                           : status == 0xffff      ? process::kSigCont
-                           : (status & 0x7f) != 0  ? status & 0x7f
-                                                   : status >> 8 & 0xff;
-    }
-    TRY(to.store(info));
-  }
-  TRY(store_usage(call.pointer<LinuxUsage>(4), result.usage));
+  if (const auto to = call.pointer<process::SignalInfo>(2)) TRY(to.store(to_signal_info(result)));
+  TRY(store_usage(call.pointer<LinuxUsage>(4), result.usage()));
   return 0;
 }
 

@@ -3,8 +3,13 @@
 #pragma once
 
 #include "abi/linux/syscall.h"
+#include "process/exit.h"
+#include "process/signal.h"
 
 namespace tine::abi::linux_abi {
+
+// What waitid(2) tells of a child; all zero when there is nothing yet.
+process::SignalInfo to_signal_info(const process::WaitResult& result);
 
 CallResult sys_fork(const Call&);
 CallResult sys_vfork(const Call&);

@@ -7,7 +7,7 @@
 #include "abi/linux/memory.h"
 #include "identity/credentials.h"
 #include "mem/buffer.h"
-#include "process/ids.h"
+#include "process/tracing.h"
 #include "vm/address_space.h"
 
 namespace tine::abi::linux_abi {
@@ -54,13 +54,6 @@ class Cursor {
   uint64_t offset_ = 0;
 };
 
-// As ptrace(2)'s access check: the same user in every id, or the capability.
-bool may_reach(const identity::Credentials& who, const identity::Credentials& target, bool dumpable) {
-  if (who.capable(identity::Capability::SysPtrace)) return true;
-  return dumpable && who.ruid == target.euid && who.ruid == target.suid && who.ruid == target.ruid &&
-         who.rgid == target.egid && who.rgid == target.sgid && who.rgid == target.rgid;
-}
-
 enum class Direction : uint8_t { Read, Write };
 
 // One piece; returns the bytes copied, fewer than `size` after a fault.
@@ -79,9 +72,7 @@ CallResult copy(const Call& call, Direction direction) {
   if (call.args[5] != 0) return Error(Errno::Inval);
   const Ref<process::Process> target = process::find_process(call.as_int(0));
   if (!target) return Error(Errno::Srch);
-  if (target.get() != &call.process() &&
-      !may_reach(*call.process().credentials(), *target->credentials(), target->has(process::kDumpable)))
-    return Error(Errno::Perm);
+  TRY(process::check_may_trace(call.process(), *target));
   const Ref<vm::AddressSpace> remote = target->address_space();
   if (!remote) return Error(Errno::Srch);
   Cursor here = TRY(Cursor::make(call.args[1], call.args[2]));

@@ -40,21 +40,22 @@ Result<> check_signal_number(int signal) {
   return signal == 0 || process::is_signal(signal) ? Result<>() : Error(Errno::Inval);
 }
 
-// kill(-1): everybody but init and the caller.
+// kill(-1): everybody but init and the caller, in one step as for a group: none of those that fork as fast as they can
+// slips through.
 Result<> signal_everybody(Process& sender, const SignalInfo& info) {
-  bool found = false;
-  Result<> failure;
-  for (Ref<Process> target = process::next_process(1); target != nullptr;
-       target = process::next_process(target->pid())) {
-    if (target == &sender || target->has(process::kSystem)) continue;
-    const Result<> sent = process::signal_from(sender, *target, info);
-    if (sent)
-      found = true;
-    else
-      failure = sent;
+  sync::SpinGuard guard(tree_lock);
+  Errno why = Errno::Srch;
+  bool reached = false;
+  for (Process& target : process::all_processes()) {
+    if (&target == &sender || target.pid() <= 1 || target.has(process::kSystem)) continue;
+    if (!process::check_may_signal(sender, target, info.signal)) {
+      why = Errno::Perm;
+      continue;
+    }
+    reached = true;
+    if (info.signal != 0) process::send_signal(target, info);
   }
-  if (found) return {};
-  return failure ? Error(Errno::Srch) : failure;
+  return reached ? Result<>() : Error(why);
 }
 
 Result<> kill_thread(const Call& call, PidNumber group, PidNumber id, int signal) {

@@ -78,8 +78,8 @@ CallResult sys_socketpair(const Call& call) {
     const int32_t numbers[2] = {a, b.value_or(-1)};
     Result<> result = b ? vm::copy_out(call.args[3], numbers, sizeof numbers) : Error(b.error());
     if (result) return result;
-    static_cast<void>(table->remove(a));
-    if (b) static_cast<void>(table->remove(*b));
+    static_cast<void>(close_descriptor(call, *table, a));
+    if (b) static_cast<void>(close_descriptor(call, *table, *b));
     return result;
   };
   TRY(finish());

@@ -87,7 +87,7 @@ Result<Ref<UnixEndpoint>> find_endpoint(const Call& call, const UserAddress& add
     if (address.size == 0) return Error(Errno::Inval);
     const auto fs = call.process().fs();
     const auto credentials = call.process().credentials();
-    const file::LookupContext context{fs->root(), *credentials};
+    const file::LookupContext context{fs->root(), *credentials, call.thread.lookup_guard};
     const file::Path path =
         TRY(file::lookup(context, fs->working_directory(), address.view(), file::kFollowLast));
     TRY(file::check_access(*credentials, path, identity::kMayWrite));
@@ -120,7 +120,7 @@ Result<> bind_endpoint(const Call& call, UnixEndpoint& endpoint, const UserAddre
   auto name = TRY(mem::make_ref<UnixAddress>(address.view()));
   const auto fs = call.process().fs();
   const auto credentials = call.process().credentials();
-  const file::LookupContext context{fs->root(), *credentials};
+  const file::LookupContext context{fs->root(), *credentials, call.thread.lookup_guard};
   const uint32_t mode = file::mode_of(file::FileType::Socket) | (0777 & ~fs->umask());
   const auto path = file::make_node(context, fs->working_directory(), address.view(), mode, 0);
   if (!path) return Error(path.error() == Errno::Exist ? Errno::AddrInUse : path.error());

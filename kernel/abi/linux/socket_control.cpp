@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "event/kqueue.h"
+
 namespace tine::abi::linux_abi {
 
 using file::PassedFiles;
@@ -34,6 +36,14 @@ Result<> check_credentials(const Call& call, const UnixCredentials& claimed) {
   return {};
 }
 
+// A kqueue belongs to one process. A pledged process passes no directory: through it, whoever has it gets at more than
+// one file.
+Result<> check_passing(const Call& call, file::File& file, process::Promises needed) {
+  if (file::file_cast<event::KqueueFile>(file) != nullptr) return Error(Errno::Inval);
+  const bool is_directory = file.inode() != nullptr && file.inode()->is_directory();
+  return process::require_promise(call.thread, is_directory ? process::promise::kNever : needed);
+}
+
 Result<> add_files(const Call& call, SentAlong& along, std::span<const std::byte> numbers) {
   const size_t count = numbers.size() / sizeof(int32_t);
   if (count == 0) return {};
@@ -43,7 +53,9 @@ Result<> add_files(const Call& call, SentAlong& along, std::span<const std::byte
   for (size_t i = 0; i < count; i++) {
     int32_t number;
     memcpy(&number, numbers.data() + i * sizeof number, sizeof number);
-    files.files[files.count] = TRY(get_file(call, number));
+    Ref<file::File> file = TRY(get_file(call, number));
+    TRY(check_passing(call, *file, process::promise::kSendfd));
+    files.files[files.count] = std::move(file);
     files.count++;
   }
   return {};
@@ -91,9 +103,15 @@ class ControlWriter {
     return room_ - stored_.size < sizeof(ControlHeader) ? 0 : room_ - stored_.size - sizeof(ControlHeader);
   }
   void add(int type, const void* body, size_t size) {
-    const ControlHeader header{sizeof header + size, kLevelSocket, type};
-    const uintptr_t at = control_ + stored_.size;
-    if (!vm::copy_out(at, &header, sizeof header) || !vm::copy_out(at + sizeof header, body, size)) return;
+    if (put(0, body, size)) end(type, size);
+  }
+  // A body in parts; it counts when end() has stored the header.
+  bool put(size_t offset, const void* part, size_t size) {
+    return static_cast<bool>(vm::copy_out(control_ + stored_.size + sizeof(ControlHeader) + offset, part, size));
+  }
+  void end(int type, size_t body_size) {
+    const ControlHeader header{sizeof header + body_size, kLevelSocket, type};
+    if (!vm::copy_out(control_ + stored_.size, &header, sizeof header)) return;
     stored_.size = std::min<size_t>(stored_.size + round_up(header.length, kAlignment), room_);
   }
   void truncated() { stored_.truncated = true; }
@@ -120,16 +138,18 @@ StoredControl store_control(const Call& call, uintptr_t control, size_t room, fi
   PassedFiles& files = *received.files;
   const auto fitting =
       static_cast<unsigned>(std::min<size_t>(files.count, writer.body_room() / sizeof(int32_t)));
-  int32_t numbers[PassedFiles::kMost];
   unsigned count = 0;
+  bool stored = true;
   const auto table = call.process().descriptors();
   for (; count < fitting; count++) {
+    if (!check_passing(call, *files.files[count], process::promise::kRecvfd)) break;
     const auto number = table->install(std::move(files.files[count]), close_on_exec, descriptor_limit(call));
     if (!number) break;
-    numbers[count] = *number;
+    const int32_t value = *number;
+    stored = stored && writer.put(count * sizeof value, &value, sizeof value);
   }
   if (count < files.count) writer.truncated();
-  if (count != 0) writer.add(kRights, numbers, count * sizeof(int32_t));
+  if (count != 0 && stored) writer.end(kRights, count * sizeof(int32_t));
   return writer.stored();
 }
 

@@ -18,6 +18,8 @@ constexpr size_t kMostVectors = 1024;      // UIO_MAXIOV
 constexpr size_t kMostBytes = 0x7ffff000;  // MAX_RW_COUNT
 constexpr unsigned kMostMessages = 1024;
 constexpr uint32_t kMsgWaitForOne = 0x10000;
+constexpr process::Promises kAddressPromises =
+    process::promise::kInet | process::promise::kUnix | process::promise::kDns;
 
 // struct msghdr
 struct MessageHeader {
@@ -68,6 +70,7 @@ CallResult send(const Call& call, const SocketReference& socket, Outgoing outgoi
                          .files = std::move(along.files),
                          .wait = !socket.file->non_blocking() && !(outgoing.flags & file::kMsgDontWait)};
   if (outgoing.to && outgoing.to_size != 0) {
+    TRY(process::require_promise(call.thread, kAddressPromises));
     if (!socket.endpoint().is_datagram())
       return Error(socket.endpoint().peer_address() ? Errno::IsConn : Errno::OpNotSupp);
     const auto address = TRY(load_address(outgoing.to, outgoing.to_size));

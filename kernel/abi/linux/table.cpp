@@ -14,7 +14,9 @@
 #include "abi/linux/memory.h"
 #include "abi/linux/path.h"
 #include "abi/linux/process.h"
+#include "abi/linux/ptrace.h"
 #include "abi/linux/sched.h"
+#include "abi/linux/shared_memory.h"
 #include "abi/linux/signal.h"
 #include "abi/linux/socket.h"
 #include "abi/linux/system.h"
@@ -60,9 +62,9 @@ constexpr Row kRows[] = {
     {26, "msync", sys_msync},
     {27, "mincore", sys_mincore},
     {28, "madvise", sys_madvise},
-    {29, "shmget", nullptr},
-    {30, "shmat", nullptr},
-    {31, "shmctl", nullptr},
+    {29, "shmget", sys_shmget},
+    {30, "shmat", sys_shmat},
+    {31, "shmctl", sys_shmctl},
     {32, "dup", sys_dup},
     {33, "dup2", sys_dup2},
     {34, "pause", sys_pause},
@@ -98,7 +100,7 @@ constexpr Row kRows[] = {
     {64, "semget", nullptr},
     {65, "semop", nullptr},
     {66, "semctl", nullptr},
-    {67, "shmdt", nullptr},
+    {67, "shmdt", sys_shmdt},
     {68, "msgget", nullptr},
     {69, "msgsnd", nullptr},
     {70, "msgrcv", nullptr},
@@ -132,7 +134,7 @@ constexpr Row kRows[] = {
     {98, "getrusage", sys_getrusage},
     {99, "sysinfo", sys_sysinfo},
     {100, "times", sys_times},
-    {101, "ptrace", nullptr},
+    {101, "ptrace", sys_ptrace},
     {102, "getuid", sys_getuid},
     {103, "syslog", sys_syslog},
     {104, "getgid", sys_getgid},
@@ -395,20 +397,15 @@ constexpr Row kRows[] = {
     {450, "set_mempolicy_home_node", nullptr},
 };
 
-struct Table {
-  Handler handlers[kSystemCallCount] = {};
-};
-constexpr Table make_table() {
-  Table table;
+constexpr SystemCallTable make_table() {
+  SystemCallTable table;
   for (const Row& row : kRows) table.handlers[row.number] = row.handler;
   return table;
 }
 
 }  // namespace
 
-constexpr Table kTable = make_table();
-
-Handler system_call_handler(uint64_t number) { return number < kSystemCallCount ? kTable.handlers[number] : nullptr; }
+constinit const SystemCallTable system_calls = make_table();
 
 const char* system_call_name(uint64_t number) {
   const Row* row = std::lower_bound(std::begin(kRows), std::end(kRows), number,
