@@ -21,8 +21,10 @@ static void set_environment() {
 
 int main(int, char** arguments) {
   init::mount_file_systems();
-  for (int file = open("/dev/console", O_RDWR | O_NOCTTY); file >= 0 && file < 2; file = dup(file)) {
-  }
+  // The kernel opens the first three itself, as Linux does: then there is one too many.
+  int file = open("/dev/console", O_RDWR | O_NOCTTY);
+  while (file >= 0 && file < STDERR_FILENO) file = dup(file);
+  if (file > STDERR_FILENO) close(file);
   set_environment();
   sethostname("tine", 4);
   if (chdir("/root") != 0) (void)!chdir("/");

@@ -16,6 +16,7 @@ extern "C" {
 #define EVFILT_PROC (-5)
 #define EVFILT_SIGNAL (-6)
 #define EVFILT_TIMER (-7)
+#define EVFILT_PROCDESC (-8)
 #define EVFILT_USER (-11)
 
 struct kevent {
@@ -52,12 +53,15 @@ struct kevent {
 #define EV_CLEAR 0x0020
 #define EV_RECEIPT 0x0040
 #define EV_DISPATCH 0x0080
+#define EV_FORCEONESHOT 0x0100
 #define EV_KEEPUDATA 0x0200
 #define EV_ERROR 0x4000
 #define EV_EOF 0x8000
 
 /* EVFILT_READ, EVFILT_WRITE */
 #define NOTE_LOWAT 0x0001
+#define NOTE_EOF 0x0002       /* of a regular file: report its end too */
+#define NOTE_FILE_POLL 0x0002 /* the same */
 
 /* EVFILT_VNODE */
 #define NOTE_DELETE 0x0001
@@ -66,8 +70,10 @@ struct kevent {
 #define NOTE_ATTRIB 0x0008
 #define NOTE_LINK 0x0010
 #define NOTE_RENAME 0x0020
+#define NOTE_REVOKE 0x0040 /* never: there is no revoke(2) */
+#define NOTE_TRUNCATE 0x0080
 
-/* EVFILT_PROC. The data of NOTE_FORK is the child's pid, of NOTE_CHILD the parent's, of NOTE_EXIT the wait status. */
+/* EVFILT_PROC; of these EVFILT_PROCDESC has NOTE_EXIT. The data of NOTE_FORK is the child's pid, of NOTE_CHILD the parent's, of NOTE_EXIT the wait status. */
 #define NOTE_EXIT 0x80000000
 #define NOTE_FORK 0x40000000
 #define NOTE_EXEC 0x20000000

@@ -33,6 +33,7 @@
 #define TINE_SYS_pledge 0x1017
 #define TINE_SYS_unveil 0x1018
 #define TINE_SYS_pinsyscalls 0x1019
+#define TINE_SYS_pdwait 0x101a
 
 /* Only in kernels that are built with TINE_DEBUG: runs a check inside the kernel by its name. */
 #define TINE_SYS_self_test 0x10ff
