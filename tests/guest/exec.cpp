@@ -5,8 +5,12 @@
 #include <pthread.h>
 #include <signal.h>
 #include <spawn.h>
+#include <stddef.h>
 #include <sys/auxv.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 
 #include "check.h"
 
@@ -36,12 +40,13 @@ const char* output_of(const char* script) {
   char* const environment[] = {const_cast<char*>("PATH=/bin:/usr/bin"), nullptr};
   return output_of(arguments, environment);
 }
-void write_file(const char* path, const char* text, mode_t mode) {
+void write_file(const char* path, const void* contents, size_t size, mode_t mode) {
   const int file = CHECK_OK(open(path, O_WRONLY | O_CREAT | O_TRUNC, mode));
-  CHECK_EQ(write(file, text, strlen(text)), static_cast<ssize_t>(strlen(text)));
+  CHECK_EQ(write(file, contents, size), static_cast<ssize_t>(size));
   CHECK_OK(close(file));
   CHECK_OK(chmod(path, mode));
 }
+void write_file(const char* path, const char* text, mode_t mode) { write_file(path, text, strlen(text), mode); }
 int exec_error(const char* path) {
   char* const arguments[] = {const_cast<char*>(path), nullptr};
   execve(path, arguments, arguments + 1);
@@ -142,16 +147,42 @@ TEST(errors) {
   for (const char* path : (const char*[]){"/tmp/plain", "/tmp/noformat", "/tmp/nointerpreter", "/tmp/empty"}) unlink(path);
 }
 
-TEST(broken_elf_files_are_refused) {
+static Elf64_Ehdr elf_header() {
   Elf64_Ehdr header = {};
   memcpy(header.e_ident, ELFMAG, SELFMAG);
   header.e_ident[EI_CLASS] = ELFCLASS64;
   header.e_ident[EI_DATA] = ELFDATA2LSB;
+  header.e_ident[EI_VERSION] = EV_CURRENT;
   header.e_type = ET_EXEC;
   header.e_machine = EM_X86_64;
   header.e_version = EV_CURRENT;
   header.e_phentsize = sizeof(Elf64_Phdr);
   header.e_phoff = sizeof header;
+  return header;
+}
+
+// A dynamic linker takes its first memory from there, and counts on finding zeros.
+TEST(memory_after_the_data_is_zero_to_the_end_of_its_page) {
+  struct Program {
+    Elf64_Ehdr header = elf_header();
+    Elf64_Phdr segment = {};
+    // movzx edi, byte [rip + 0x7ff]; mov eax, 60 (exit); syscall
+    unsigned char code[14] = {0x0f, 0xb6, 0x3d, 0xff, 0x07, 0, 0, 0xb8, 60, 0, 0, 0, 0x0f, 0x05};
+    unsigned char after[4096];
+  } program;
+  memset(program.after, 0xee, sizeof program.after);
+  program.header.e_entry = 0x10000000 + offsetof(Program, code);
+  program.header.e_phnum = 1;
+  program.segment = {.p_type = PT_LOAD, .p_flags = PF_R | PF_W | PF_X, .p_offset = 0, .p_vaddr = 0x10000000,
+                     .p_paddr = 0x10000000, .p_filesz = offsetof(Program, after),
+                     .p_memsz = offsetof(Program, after) + 8, .p_align = 4096};
+  write_file("/tmp/tail", &program, sizeof program, 0755);
+  CHECK_EQ(in_child([] { _exit(exec_error("/tmp/tail")); }), 0);
+  CHECK_OK(unlink("/tmp/tail"));
+}
+
+TEST(broken_elf_files_are_refused) {
+  Elf64_Ehdr header = elf_header();
   const auto try_it = [&] {
     const int file = CHECK_OK(open("/tmp/broken", O_WRONLY | O_CREAT | O_TRUNC, 0755));
     CHECK_EQ(write(file, &header, sizeof header), static_cast<ssize_t>(sizeof header));
@@ -207,6 +238,17 @@ TEST(fexecve_runs_an_open_file) {
              fexecve(file, arguments, environ);
            }),
            8);
+}
+
+TEST(execveat_from_what_is_no_directory_says_ENOTDIR) {
+  int ends[2];
+  CHECK_OK(pipe(ends));
+  const int files[] = {ends[0], CHECK_OK(socket(AF_UNIX, SOCK_STREAM, 0)), CHECK_OK(open("/bin/busybox", O_RDONLY)),
+                       CHECK_OK(epoll_create1(0))};
+  char* const none[] = {nullptr};
+  for (const int file : files)
+    for (const char* path : (const char*[]){"sh", "bin/sh", "..", "."})
+      CHECK_ERRNO(syscall(SYS_execveat, file, path, none, none, 0), ENOTDIR);
 }
 
 TEST(set_user_id_changes_the_effective_user_and_AT_SECURE) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // What files hold: holes, preallocation, copies inside the kernel, memory files and their seals.
 #include <fcntl.h>
+#include <sched.h>
 #include <sys/mman.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
@@ -178,4 +179,32 @@ TEST(many_files_in_one_directory) {
   }
   CHECK_OK(chdir("/"));
   CHECK_OK(rmdir("/tmp/many"));
+}
+
+TEST(long_read_lets_others_run) {
+  constexpr size_t kPart = 8 << 20, kParts = 64;
+  cpu_set_t one;
+  CPU_ZERO(&one);
+  CPU_SET(0, &one);
+  CHECK_OK(sched_setaffinity(0, sizeof one, &one));   // both on one CPU
+  const int file = CHECK_OK(static_cast<int>(syscall(SYS_memfd_create, "long", 0)));
+  CHECK_OK(ftruncate(file, kPart * kParts));
+  static iovec parts[kParts];
+  void* memory = mmap(nullptr, kPart, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+  CHECK(memory != MAP_FAILED);
+  for (iovec& part : parts) part = {memory, kPart};
+  auto& state = shared<int>();   // 1: is reading; 2: has read
+  const pid_t reader = start_child([&] {
+    state = 1;
+    CHECK_EQ(preadv(file, parts, kParts, 0), static_cast<ssize_t>(kPart * kParts));
+    state = 2;
+  });
+  int turns = 0;
+  while (__atomic_load_n(&state, __ATOMIC_ACQUIRE) != 2) {
+    sched_yield();
+    turns += state == 1;
+    sleep_ms(1);
+  }
+  CHECK_EQ(wait_for(reader), 0);
+  CHECK(turns > 3);
 }

@@ -251,6 +251,20 @@ TEST(two_hundred_children_at_once) {
   CHECK_ERRNO(wait(nullptr), ECHILD);
 }
 
+// Each crowd leaves more kernel stacks behind than are kept.
+TEST(crowds_of_children_come_and_go) {
+  constexpr int kCrowd = 500;
+  static pid_t children[kCrowd];
+  for (int round = 0; round < 8; round++) {
+    for (pid_t& child : children)
+      child = start_child([] {
+        for (;;) pause();
+      });
+    for (pid_t child : children) CHECK_OK(kill(child, SIGKILL));
+    for (pid_t child : children) CHECK_EQ(wait_for(child), 128 + SIGKILL);
+  }
+}
+
 TEST(forks_nest_sixty_deep) {
   auto& depth = shared<int>();
   struct Down {

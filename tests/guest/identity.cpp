@@ -105,6 +105,46 @@ TEST(L4_RLIMIT_NPROC_binds_ordinary_users) {
            0);
 }
 
+TEST(L4_failed_fork_counts_nothing_and_a_zombie_counts_until_it_is_reaped) {
+  const rlimit two = {2, 2};
+  CHECK_EQ(in_child([&] {
+             CHECK_OK(setrlimit(RLIMIT_NPROC, &two));
+             become_user(4243);
+             const pid_t zombie = start_child([] {});
+             siginfo_t info;
+             CHECK_OK(waitid(P_PID, static_cast<id_t>(zombie), &info, WEXITED | WNOWAIT));
+             for (int i = 0; i < 20; i++) CHECK_ERRNO(fork(), EAGAIN);
+             CHECK_EQ(wait_for(zombie), 0);
+             CHECK_EQ(in_child([] {}), 0);
+           }),
+           0);
+}
+
+TEST(L4_count_moves_on_setuid) {
+  const rlimit three = {3, 3};
+  CHECK_EQ(in_child([&] {
+             CHECK_OK(setrlimit(RLIMIT_NPROC, &three));
+             Gate moved;
+             pid_t children[2];
+             for (pid_t& child : children) {
+               child = start_child([&] {
+                 become_user(4244);
+                 moved.open();
+                 for (;;) pause();
+               });
+             }
+             for (int i = 0; i < 2; i++) moved.wait();
+             become_user(4244);   // the third
+             CHECK_ERRNO(fork(), EAGAIN);
+             CHECK_OK(kill(children[0], SIGKILL));
+             wait_for(children[0]);
+             CHECK_EQ(in_child([] {}), 0);
+             CHECK_OK(kill(children[1], SIGKILL));
+             wait_for(children[1]);
+           }),
+           0);
+}
+
 TEST(L7_limits_are_inherited_and_separate) {
   const rlimit mine = {100, 200};
   CHECK_OK(setrlimit(RLIMIT_CORE, &mine));

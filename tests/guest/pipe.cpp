@@ -213,3 +213,18 @@ TEST(reading_restarts_with_SA_RESTART) {
   CHECK_EQ(read(pipe.out, &byte, 1), 1);
   CHECK_EQ(byte, '!');
 }
+
+TEST(pipe_that_is_opened_again_waits_for_nobody) {
+  const Pipe pipe;
+  CHECK_EQ(write(pipe.in, "end", 3), 3);
+  close(pipe.in);
+  char path[32], text[8];
+  snprintf(path, sizeof path, "/proc/self/fd/%d", pipe.out);
+  alarm(5);
+  const int again = CHECK_OK(open(path, O_RDONLY));
+  CHECK_EQ(read(again, text, sizeof text), 3);
+  CHECK_EQ(read(again, text, sizeof text), 0);
+  pollfd watched = {again, POLLIN, 0};
+  CHECK_EQ(poll(&watched, 1, 0), 1);
+  CHECK(watched.revents & POLLHUP);
+}

@@ -311,3 +311,41 @@ TEST(shell_on_a_terminal_runs_jobs) {
   terminal.type("exit 5\n");
   CHECK_EQ(wait_for(shell), 5);
 }
+
+TEST(failed_setsid_leaves_the_group_and_the_session_as_they_are) {
+  CHECK_EQ(in_child([] {
+             CHECK_OK(setpgid(0, 0));
+             CHECK_ERRNO(setsid(), EPERM);
+             CHECK_OK(kill(-getpid(), 0));
+             CHECK_OK(getpgid(0));
+           }),
+           0);
+  CHECK_EQ(in_child([] {
+             CHECK_OK(setsid());
+             CHECK_ERRNO(setsid(), EPERM);
+             CHECK_OK(kill(-getpid(), 0));
+             const pid_t member = start_child([] { pause(); });
+             CHECK_OK(setpgid(member, member));
+             CHECK_OK(setpgid(member, getpid()));
+             CHECK_OK(kill(member, SIGKILL));
+             wait_for(member);
+           }),
+           0);
+}
+
+// As shells do it: whoever is first makes the child's group.
+TEST(parent_and_child_may_both_make_the_childs_group) {
+  for (int i = 0; i < 150; i++) {
+    Gate made;
+    const pid_t child = start_child([&] {
+      CHECK_OK(setpgid(0, 0));
+      made.open();
+      pause();
+    });
+    CHECK_OK(setpgid(child, child));
+    made.wait();
+    CHECK_EQ(getpgid(child), child);
+    CHECK_OK(kill(-child, SIGKILL));
+    CHECK_EQ(waitpid(-child, nullptr, 0), child);
+  }
+}

@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/time.h>
 #include <ucontext.h>
 
@@ -100,6 +101,19 @@ TEST(realtime_signals_queue_in_order_with_values) {
   unblock(SIGRTMIN);
   CHECK_EQ(count, 4);
   for (int i = 0; i < 4; i++) CHECK_EQ(values[i], (i + 1) * 11);
+}
+
+TEST(realtime_signals_that_are_ignored_and_blocked_keep_to_the_limit) {
+  const rlimit few = {8, 8};
+  CHECK_OK(setrlimit(RLIMIT_SIGPENDING, &few));
+  CHECK(signal(SIGRTMIN, SIG_IGN) != SIG_ERR);
+  block(SIGRTMIN);
+  int queued = 0;
+  sigval value;
+  value.sival_int = 1;
+  while (queued < 100 && sigqueue(getpid(), SIGRTMIN, value) == 0) queued++;
+  CHECK_EQ(errno, EAGAIN);
+  CHECK(queued <= 8);
 }
 
 TEST(signal_is_blocked_in_its_own_handler_unless_SA_NODEFER) {
@@ -400,6 +414,27 @@ TEST(signal_to_one_thread_runs_there) {
   CHECK_EQ(pthread_kill(other, SIGUSR1), 0);
   CHECK_EQ(pthread_join(other, nullptr), 0);
   CHECK(pthread_equal(ran_on, other));
+}
+
+// SIGCHLD, which nobody wants, must not end the sleep of one thread because another one blocks it.
+TEST(ignored_signal_that_another_thread_blocks_interrupts_nobody) {
+  static volatile bool blocked, done;
+  pthread_t other;
+  CHECK_EQ(pthread_create(&other, nullptr, [](void*) -> void* {
+             sigset_t all;
+             sigfillset(&all);
+             CHECK_EQ(pthread_sigmask(SIG_BLOCK, &all, nullptr), 0);
+             blocked = true;
+             while (!done) sleep_ms(1);
+             return nullptr;
+           }, nullptr), 0);
+  while (!blocked) sleep_ms(1);
+  const pid_t child = start_child([] { sleep_ms(50); });
+  timespec time = {0, 300'000'000};
+  CHECK_OK(nanosleep(&time, nullptr));
+  CHECK_EQ(wait_for(child), 0);
+  done = true;
+  CHECK_EQ(pthread_join(other, nullptr), 0);
 }
 
 TEST(process_signal_goes_to_a_thread_that_does_not_block_it) {

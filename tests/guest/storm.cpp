@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// A storm of lives: processes and threads that fork, vfork, clone, exec, exit, kill each other and their groups, fill
-// pipes and map memory at random, for a few seconds. Then all of them can be ended, the audit is clean and nothing is
-// left. TINE_STORM_SECONDS and TINE_SEED choose how long and which.
+// A storm of lives: processes and threads that fork in every way, exec, exit, kill, stop, trace and watch each other and
+// their groups, fill pipes and map memory at random, with memory failing now and then, for a few seconds. Then all of them
+// can be ended, the audit is clean and nothing is left. What a kernel does not have (the BSD calls, on Linux) says so and
+// changes nothing. TINE_STORM_SECONDS and TINE_SEED choose how long and which; the long run is
+//   ./tine run --debug-kernel --smp 4 --add build/debug/tests/storm -- env TINE_STORM_SECONDS=600 /root/storm lives_at_random
 #include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/event.h>
 #include <sys/syscall.h>
+#include <tine/syscall.h>
 
 #include "kernel_state.h"
 #include "random.h"
@@ -67,7 +71,7 @@ class Storm {
 
  private:
   void step() {
-    switch (random_.below(14)) {
+    switch (random_.below(20)) {
       case 0:
       case 1:
       case 2: fork_one(); break;
@@ -80,6 +84,11 @@ class Storm {
       case 9: use_memory(); break;
       case 10: exec_among_threads(); break;
       case 11: stop_and_continue(); break;
+      case 12: rfork_one(); break;
+      case 13: pdfork_one(); break;
+      case 14: track_one(); break;
+      case 15: trace_one(); break;
+      case 16: fail_somewhere(); break;
       default: reap(); break;
     }
   }
@@ -229,6 +238,96 @@ class Storm {
     }
   }
 
+  // rfork(2), by its number: any flags but shared memory, where the child would return on this stack.
+  void rfork_one() {
+    constexpr long kMakeProcess = 1 << 4, kNoWait = 1 << 6;
+    constexpr long kChoices[] = {1 << 2, kNoWait, 1 << 12, 1 << 13, 1 << 14, 1 << 16, 0};
+    const long flags = kMakeProcess | random_.of(kChoices) | random_.of(kChoices);
+    const long child = syscall(TINE_SYS_rfork, flags);
+    if (child == 0) {
+      if (random_.one_in(3)) usleep(100);
+      _exit(0);
+    }
+    if (child > 0 && !(flags & kNoWait)) wait_out(static_cast<pid_t>(child));
+  }
+
+  // A child that ends with its descriptor, is killed through it, or ends by itself.
+  void pdfork_one() {
+    int descriptor = -1;
+    const long child = syscall(TINE_SYS_pdfork, &descriptor, 0);
+    if (child == 0) {
+      if (random_.one_in(2)) pause();
+      _exit(0);
+    }
+    if (child < 0) return;
+    if (random_.one_in(2)) syscall(TINE_SYS_pdkill, descriptor, SIGKILL);
+    if (random_.one_in(2)) sched_yield();
+    close(descriptor);
+  }
+
+  // A kqueue that follows this process's children and theirs, and may go while they live.
+  void track_one() {
+    const int queue = static_cast<int>(syscall(TINE_SYS_kqueue, 0));
+    if (queue < 0) return;
+    struct kevent change;
+    EV_SET(&change, static_cast<uintptr_t>(getpid()), EVFILT_PROC, EV_ADD, NOTE_TRACK | NOTE_FORK | NOTE_EXEC | NOTE_EXIT, 0, nullptr);
+    syscall(TINE_SYS_kevent, queue, &change, 1, nullptr, 0, nullptr);
+    const pid_t child = fork();
+    if (child == 0) {
+      if (fork() == 0 && random_.one_in(2)) exec_something();
+      _exit(0);
+    }
+    struct kevent events[4];
+    const timespec soon = {0, static_cast<long>(random_.below(500'000))};
+    if (random_.one_in(2)) syscall(TINE_SYS_kevent, queue, nullptr, 0, events, 4, &soon);
+    if (random_.one_in(2)) close(queue);
+    if (child > 0) wait_out(child);
+    close(queue);
+  }
+
+  void trace_one() {
+    constexpr long kAttach = 16, kDetach = 17;
+    const pid_t child = fork();
+    if (child == 0) {
+      for (int i = 0; i < 200; i++) sched_yield();
+      _exit(0);
+    }
+    if (child < 0) return;
+    if (syscall(SYS_ptrace, kAttach, child, 0, 0) == 0) {
+      int status;
+      if (waitpid(child, &status, __WALL) == child && WIFSTOPPED(status)) {
+        if (random_.one_in(2)) syscall(SYS_ptrace, kDetach, child, 0, 0);
+      } else {
+        return;   // it was quicker
+      }
+    }
+    kill(child, SIGKILL);
+    wait_out(child);
+  }
+
+  // A child in which one allocation fails, wherever that is.
+  void fail_somewhere() {
+    const pid_t child = fork();
+    if (child == 0) {
+      const int file = open("/proc/self/fail-nth", O_RDWR | O_CLOEXEC);
+      char text[16];
+      const int size = snprintf(text, sizeof text, "%d", 1 + static_cast<int>(random_.below(80)));
+      if (file < 0 || write(file, text, static_cast<size_t>(size)) != size) _exit(0);
+      children_ = 0;
+      switch (random_.below(7)) {
+        case 0: vfork_one(); break;
+        case 1: clone_one(); break;
+        case 2: start_threads(); break;
+        case 3: use_a_pipe(); break;
+        case 4: use_memory(); break;
+        case 5: rfork_one(); break;
+        default: exec_something();
+      }
+      _exit(0);
+    }
+    if (child > 0) wait_out(child);
+  }
+
   void reap() {
     for (int i = 0; i < children_;) {
       if (waitpid(child_[i], nullptr, WNOHANG) == 0) {
@@ -273,18 +372,32 @@ static void rage_for(int64_t seconds, uint64_t seed) {
       while (!is_over()) storm.rage(1000);
       storm.end_children();
     });
+  int raging = kRoots;
   const bool over = eventually(
       [&] {
-        bool all = true;
-        for (pid_t& root : roots) {
-          if (root > 0 && waitpid(root, nullptr, WNOHANG) == root) root = 0;
-          all &= root == 0;
+        // Orphans come here. Whoever stopped them is gone.
+        int status;
+        for (pid_t told; (told = waitpid(-1, &status, WNOHANG | WUNTRACED | __WALL)) > 0;) {
+          if (WIFSTOPPED(status)) kill(told, SIGKILL);
+          for (pid_t& root : roots) {
+            if (told != root || WIFSTOPPED(status)) continue;
+            root = 0;
+            --raging;
+          }
         }
-        return all;
+        return raging == 0;
       },
       static_cast<int>(seconds) + 20);
+  if (!over) print_processes();
   end_descendants(20);
   CHECK(over);
+}
+
+static void rage_in_cell(int64_t seconds, uint64_t seed) {
+  const pid_t cell = start_child([&] { rage_for(seconds, seed); });
+  int status = -1;
+  CHECK_EQ(waitpid(cell, &status, 0), cell);
+  CHECK_EQ(status, 0);
 }
 
 TEST(lives_at_random) {
@@ -294,18 +407,12 @@ TEST(lives_at_random) {
   dprintf(STDERR_FILENO, "seed %llu\n", static_cast<unsigned long long>(seed));
   shared_state = &shared<Shared>();
   shared_state->lives = 0;
-  // Once before counting, for the memory that all of this takes of this process itself.
-  for (int i = 0; i < 2; i++) {
-    const pid_t nothing = start_child([] { end_descendants(1); });
-    CHECK_EQ(waitpid(nothing, nullptr, 0), nothing);
-    before.take();
-  }
-  check_state_is_again(before);
-  const pid_t cell = start_child([&] { rage_for(seconds, seed); });
-  int status = -1;
-  CHECK_EQ(waitpid(cell, &status, 0), cell);
-  dprintf(STDERR_FILENO, "%lu steps, %lu lives\n", shared_state->steps, shared_state->lives);
-  CHECK_EQ(status, 0);
+  // A short one before counting: what is made once stays.
+  rage_in_cell(1, seed + kRoots);
+  before.take();
+  before.take();
+  rage_in_cell(seconds, seed);
   check_state_is_again(before);
   check_audit();
+  dprintf(STDERR_FILENO, "%lu steps, %lu lives\n", shared_state->steps, shared_state->lives);
 }

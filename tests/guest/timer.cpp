@@ -135,10 +135,10 @@ TEST(virtual_and_profiling_timers_count_cpu_time) {
   CHECK_OK(setitimer(ITIMER_VIRTUAL, &soon, nullptr));
   sleep_ms(80);
   CHECK_EQ(fired, 0);
-  burn_ms(200);
+  for (int i = 0; i < 100 && fired == 0; i++) burn_ms(20);   // of which a busy host gives the machine only a part
   CHECK_EQ(fired, 1);
   CHECK_OK(setitimer(ITIMER_PROF, &soon, nullptr));
-  burn_ms(200);
+  for (int i = 0; i < 100 && fired == 1; i++) burn_ms(20);
   CHECK_EQ(fired, 2);
 }
 

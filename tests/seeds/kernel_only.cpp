@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // guest-test: tine-only
-// Rows that only the kernel can see: its own checks of itself (kernel/trace/self_test.cpp), one for each.
+// Rows, and a rule of the kernel's own, that only the kernel can see: its own checks of itself (kernel/trace/self_test.cpp), one
+// for each.
 #include "check.h"
 
+#include <sys/klog.h>
 #include <tine/syscall.h>
 
 namespace {
@@ -15,14 +17,47 @@ void self_test(const char* name) {
     if (run() == 0) return;
   fail(__FILE__, __LINE__, "%s: %s; the console says more", name, strerror(errno));
 }
+
+// How many lines of the kernel's log are such.
+template <class Matches>
+int count_log_lines(Matches matches) {
+  constexpr int kReadAll = 3;   // syslog(2)
+  static char log[1 << 17];
+  log[CHECK_OK(klogctl(kReadAll, log, sizeof log - 1))] = '\0';
+  int count = 0;
+  for (const char* line = strtok(log, "\n"); line; line = strtok(nullptr, "\n")) count += matches(line);
+  return count;
+}
 }  // namespace
 
+TEST(A2_nothing_fails_after_the_commit) { self_test("A2_nothing_fails_after_the_commit"); }
 TEST(C1_embryo_is_invisible) { self_test("C1_embryo_is_invisible"); }
-TEST(C20_fields_are_copied_or_zero) { self_test("C20_fields_are_copied_or_zero"); }
+TEST(C6_exactly_these_flags_are_inherited) { self_test("C6_exactly_these_flags_are_inherited"); }
+TEST(C20_process_fields_are_copied_or_zero) { self_test("C20_process_fields_are_copied_or_zero"); }
+TEST(C20_thread_fields_are_copied_or_zero) { self_test("C20_thread_fields_are_copied_or_zero"); }
 TEST(E7_kernel_process_runs_function_with_argument) { self_test("E7_runs_function_with_argument"); }
 TEST(R10_stopped_child_waits_for_its_creator) { self_test("R10_stopped_child_waits_for_its_creator"); }
 TEST(R11_high_pid_leaves_the_last_pid_alone) { self_test("R11_high_pid_leaves_the_last_pid_alone"); }
 TEST(R13_no_zombie_is_left) { self_test("R13_no_zombie_is_left"); }
 TEST(R14_user_signals_do_not_touch_a_system_process) { self_test("R14_user_signals_do_not_touch_a_system_process"); }
-TEST(X1_kernel_function_that_returns_ends_its_process) { self_test("E7_runs_function_with_argument"); }
+TEST(R15_idle_process_is_bound_and_never_queued) { self_test("R15_idle_process_is_bound_and_never_queued"); }
+TEST(S1_first_step_is_on_the_threads_own_stack) { self_test("S1_first_step_is_on_the_threads_own_stack"); }
+TEST(S5_embryo_is_neither_reaped_nor_moved) { self_test("S5_embryo_is_neither_reaped_nor_moved"); }
+TEST(X1_kernel_function_that_returns_is_logged_and_ends_its_process) {
+  const auto is_message = [](const char* line) {
+    int pid = 0;
+    const char* text = strstr(line, "Kernel thread \"selftest\" (pid ");
+    return text && sscanf(text, "Kernel thread \"selftest\" (pid %d) exited prematurely.", &pid) == 1 && pid > 1;
+  };
+  const int before = count_log_lines(is_message);
+  self_test("E7_runs_function_with_argument");
+  CHECK_EQ(count_log_lines(is_message), before + 1);
+}
 TEST(X2_first_step_holds_no_lock) { self_test("E7_runs_function_with_argument"); }
+TEST(interrupts_have_a_stack_of_their_own_and_a_backtrace_crosses_it) {
+  // The handler's callers are on its stack, the caller of the interrupted function on the thread's.
+  const auto is_caller = [](const char* line) { return strstr(line, "  at ffff") && strstr(line, "run_self_test"); };
+  const int before = count_log_lines(is_caller);
+  self_test("interrupts_have_a_stack_of_their_own");
+  CHECK_EQ(count_log_lines(is_caller), before + 1);
+}

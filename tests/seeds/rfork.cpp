@@ -214,6 +214,25 @@ TEST(E5_tfork_starts_a_thread_of_this_process) {
   CHECK_EQ(static_cast<pid_t>(process), getpid());
 }
 
+TEST(H1_tfork_starts_a_thread_without_a_name) {
+  static volatile int may_end = 0;
+  void* tcb;
+  asm("mov %%fs:0, %0" : "=r"(tcb));
+  const __tfork parameters{tcb, nullptr, stack_top()};
+  const pid_t made = CHECK_OK(__tfork_thread(
+      &parameters, sizeof parameters,
+      [](void*) {
+        while (!may_end) {
+        }
+      },
+      nullptr));
+  char path[64];
+  snprintf(path, sizeof path, "/proc/self/task/%d/comm", made);
+  CHECK_EQ(read_text(path), "\n");
+  CHECK_EQ(read_text("/proc/self/comm"), "rfork\n");
+  may_end = 1;
+}
+
 TEST(H2_thread_id_that_cannot_be_stored_is_a_fault) {
   const int status = in_child([] {
     void* tcb;

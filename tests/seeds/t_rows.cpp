@@ -10,7 +10,7 @@
 #include <sys/syscall.h>
 #include <tine/syscall.h>
 
-#include "check.h"
+#include "kernel_state.h"
 
 namespace {
 
@@ -330,6 +330,48 @@ TEST(T8_childs_own_return_from_fork_is_recorded) {
   };
   CHECK_EQ(returned(getpid(), static_cast<uint64_t>(child)), 1);
   CHECK_EQ(returned(child, 0), 1);
+}
+
+// Also of one that ends the process where it is sent, and one that no process sees.
+TEST(T8_fatal_signal_is_recorded) {
+  for (const int signal : Ints{SIGTERM, SIGSEGV, SIGKILL}) {
+    const char* path = "/tmp/ktrace.signal";
+    make_empty(path);
+    const pid_t child = check::start_child([&] {
+      CHECK_EQ(call_ktrace(path, KTROP_SET, KTRFAC_PSIG, getpid()), 0);
+      raise(SIGSTOP);
+      for (;;) pause();
+    });
+    int status;
+    CHECK_EQ(waitpid(child, &status, WUNTRACED), child);
+    kill(child, SIGCONT);
+    kill(child, signal);
+    CHECK_EQ(waitpid(child, &status, 0), child);
+    CHECK_EQ(WTERMSIG(status), signal);
+    const Trace trace(path);
+    CHECK_EQ(trace.count([&](const ktr_header& header, const unsigned char* contents) {
+               ktr_psig taken;
+               memcpy(&taken, contents, sizeof taken);
+               return header.ktr_type == KTR_PSIG && header.ktr_pid == child && taken.signo == signal;
+             }), 1);
+  }
+}
+
+TEST(T8_tracing_a_process_that_ends_leaves_nothing_behind) {
+  static KernelState before;
+  const char* path = "/tmp/ktrace.ending";
+  make_empty(path);
+  const auto trace_until_its_end = [&] {
+    const pid_t child = start_child([] { _exit(0); });
+    while (call_ktrace(path, KTROP_SET, KTRFAC_PSIG, child) == 0) {
+    }
+    CHECK_EQ(wait_for(child), 0);
+  };
+  for (int i = 0; i < 10; i++) trace_until_its_end();
+  before.take();
+  before.take();
+  for (int i = 0; i < 1000; i++) trace_until_its_end();
+  check_state_is_again(before);
 }
 
 TEST(T8_tfork_parameter_is_recorded_as_a_struct) {

@@ -37,7 +37,7 @@ class Arena {
     EXPECT_EQ(frame.use, FrameUse::Free);
     frame.use = use;
     frame.refs = 1;
-    frame.page = {nullptr, 0};
+    frame.page = {};
     ++live;
     return &frame;
   }
@@ -117,8 +117,6 @@ struct Page {
 
 class Process {
  public:
-  explicit Process(Tree&& tree) : tree(std::move(tree)) {}
-
   static void flush(void* process) { static_cast<Process*>(process)->tlb_.clear(); }
   Gather gather() { return Gather(&flush, this); }
 
@@ -185,11 +183,9 @@ class Process {
   }
 
   std::unique_ptr<Process> fork() {
-    auto child = Tree::make();
-    if (!child) return nullptr;
-    tree.fork_into(*child);
+    auto process = std::make_unique<Process>();
+    if (!tree.fork_into(process->tree)) return nullptr;
     flush(this);
-    auto process = std::make_unique<Process>(std::move(*child));
     for (auto& [address, page] : model)
       process->model[address] = {page.rights, page.shared,
                                  page.shared ? page.value : std::make_shared<uint64_t>(*page.value)};
@@ -252,19 +248,21 @@ class Process {
     }
   }
 
+  bool hardware_writable(uintptr_t address) {
+    const Table* whole = tree.top().whole();
+    Entry entry = whole != nullptr ? whole->get(machine::index_at(machine::kTopLevel, address))
+                                   : tree.top().get(machine::UserTop::slot_of(address));
+    for (unsigned level = whole != nullptr ? machine::kTopLevel : machine::UserTop::kLevel; entry.writable(); --level) {
+      if (level == 0) return true;
+      entry = arena->table(entry.address()).get(machine::index_at(level - 1, address));
+    }
+    return false;
+  }
+
   Tree tree;
   std::map<uintptr_t, Page> model;
 
  private:
-  bool hardware_writable(uintptr_t address) {
-    Table* table = &arena->table(tree.root());
-    for (unsigned level = machine::kTopLevel;; --level) {
-      const Entry entry = table->get(machine::index_at(level, address));
-      if (!entry.writable()) return false;
-      if (level == 0) return true;
-      table = &arena->table(entry.address());
-    }
-  }
   struct Translation {
     Frame* frame;
     bool writable;
@@ -275,7 +273,7 @@ class Process {
 class PageTreeTest : public testing::Test {
  protected:
   PageTreeTest() { arena = &arena_; }
-  std::unique_ptr<Process> make_process() { return std::make_unique<Process>(std::move(*Tree::make())); }
+  std::unique_ptr<Process> make_process() { return std::make_unique<Process>(); }
 
   void audit(const std::vector<std::unique_ptr<Process>>& processes) {
     PageTally found;
@@ -291,13 +289,13 @@ class PageTreeTest : public testing::Test {
   Arena arena_;
 };
 
-TEST_F(PageTreeTest, AForkTouchesOnlyTheTopTables) {
+TEST_F(PageTreeTest, AForkTakesNoTable) {
   auto parent = make_process();
   for (uintptr_t i = 0; i < 3000; ++i)
     ASSERT_TRUE(parent->map(0x10000000 + i * kPageSize, i + 1, kReadWrite, false));
   const size_t before = arena_.live;
   auto child = parent->fork();
-  EXPECT_EQ(arena_.live, before + 1);
+  EXPECT_EQ(arena_.live, before);
   EXPECT_EQ(child->read(0x10000000), 1u);
   child.reset();
   EXPECT_EQ(arena_.live, before);
@@ -310,7 +308,7 @@ TEST_F(PageTreeTest, AWriteCopiesThePathAndThePage) {
   auto child = parent->fork();
   const size_t before = arena_.live;
   ASSERT_TRUE(child->write(0x10000000, 77));
-  EXPECT_EQ(arena_.live, before + 4);  // three tables and a page
+  EXPECT_EQ(arena_.live, before + 3);  // two tables and a page
   EXPECT_EQ(parent->read(0x10000000), 1u);
   EXPECT_EQ(child->read(0x10000000), 77u);
   EXPECT_EQ(child->read(0x10001000), 2u);
@@ -339,14 +337,7 @@ TEST_F(PageTreeTest, ACopiedTableIsReclaimedAsAWhole) {
   for (uintptr_t i = 0; i < kPages; ++i) {
     Gather removed = parent->gather();
     uintptr_t address = 0x10000000 + i * kPageSize;
-    Table* table = &arena_.table(parent->tree.root());
-    bool writable = true;
-    for (int level = 3; level >= 0; --level) {
-      const Entry entry = table->get(machine::index_at(static_cast<unsigned>(level), address));
-      writable = writable && entry.writable();
-      if (level > 0) table = &arena_.table(entry.address());
-    }
-    faults += !writable;
+    faults += !parent->hardware_writable(address);
     EXPECT_EQ(parent->tree.resolve_write(address, removed).kind, WriteFault::Resolved);
   }
   EXPECT_LE(faults, 3u);
@@ -393,15 +384,44 @@ TEST_F(PageTreeTest, EveryAllocationMayFail) {
   EXPECT_EQ(arena_.live, 1u);
 }
 
+class PageTreeWithTopTable : public PageTreeTest, public testing::WithParamInterface<uint64_t> {};
+
+// Of many GiB, and of many ranges of 512 GiB.
+TEST_P(PageTreeWithTopTable, BehavesAsOneWithout) {
+  const auto address = [](unsigned slot) { return slot * GetParam() + kPageSize; };
+  const unsigned most = GetParam() == machine::span_of(2) ? machine::UserTop::kFew : machine::UserTop::kMostRanges;
+  std::vector<std::unique_ptr<Process>> processes;
+  processes.push_back(make_process());
+  Process& parent = *processes[0];
+  for (unsigned slot = 0; slot < 16; ++slot) {
+    EXPECT_EQ(parent.tree.top().whole() != nullptr, slot > most);
+    ASSERT_TRUE(parent.map(address(slot), slot + 1, kReadWrite, false));
+  }
+  const size_t before = arena_.live;
+  arena_.fail_in = 1;
+  EXPECT_EQ(parent.fork(), nullptr);
+  arena_.fail_in = 0;
+  processes.push_back(parent.fork());
+  EXPECT_EQ(arena_.live, before + 1);
+  ASSERT_TRUE(processes[1]->write(address(6), 77));
+  EXPECT_EQ(parent.read(address(6)), 7u);
+  EXPECT_TRUE(processes[1]->unmap(address(0), address(3)));
+  for (auto& process : processes) process->check();
+  audit(processes);
+}
+
+INSTANTIATE_TEST_SUITE_P(Spans, PageTreeWithTopTable, testing::Values(machine::span_of(2), machine::span_of(3)));
+
 class RandomPageTree : public PageTreeTest, public testing::WithParamInterface<unsigned> {};
 
 TEST_P(RandomPageTree, AgreesWithTheModel) {
   std::mt19937_64 random(GetParam());
   const auto pick = [&](uint64_t n) { return random() % n; };
+  const unsigned tops = GetParam() % 4 == 0 ? 7 : GetParam() % 4;
   const auto address = [&] {
-    constexpr uint64_t kTops[] = {0, 1, 170, 255};
+    constexpr uint64_t kTops[] = {0, 1, 170, 255, 2, 64, 254};
     constexpr uint64_t kMiddles[] = {0, 1, 511};
-    uint64_t at = kTops[pick(4)] * machine::span_of(3) + kMiddles[pick(3)] * machine::span_of(2) +
+    uint64_t at = kTops[pick(tops)] * machine::span_of(3) + kMiddles[pick(3)] * machine::span_of(2) +
                   kMiddles[pick(3)] * machine::span_of(1);
     at += (pick(4) == 0 ? 500 + pick(12) : pick(24)) * kPageSize;
     return std::min<uint64_t>(at, machine::kUserEnd - kPageSize);

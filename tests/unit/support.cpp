@@ -4,10 +4,12 @@
 #include <cstdarg>
 #include <cstdio>
 #include <cstdlib>
+#include <random>
 
 #include "base/assert.h"
 #include "base/log.h"
 #include "mem/buffer.h"
+#include "random_on_host.h"
 
 namespace tine {
 
@@ -32,6 +34,11 @@ void log(LogLevel, const char* format, ...) {
   std::fputc('\n', stderr);
   va_end(arguments);
 }
+
+static std::mt19937_64 generator;
+void seed_random(uint64_t seed) { generator.seed(seed); }
+uint64_t random_u64() { return generator(); }
+uint64_t random_below(uint64_t bound) { return std::uniform_int_distribution<uint64_t>(0, bound - 1)(generator); }
 
 void* mem::allocate_bytes(size_t size) { return std::malloc(size); }
 void mem::free_bytes(void* memory, size_t) { std::free(memory); }

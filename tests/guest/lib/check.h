@@ -9,7 +9,8 @@
 // A failed check prints where and with which values and ends the process with status 1, in a child too: its parent then
 // sees that status where it expected another. SKIP(reason) ends the case as skipped. A test that carries a row of
 // tests/seeds/rows.txt has the row's ID in front of its name. `// guest-test: tine-only` in a file keeps its cases
-// off the control run on Linux.
+// off the control run on Linux; `// guest-test: boot WORD...` gives them a machine with these words on its kernel's command
+// line.
 #pragma once
 
 #include <errno.h>

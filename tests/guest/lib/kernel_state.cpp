@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "kernel_state.h"
 
-#include <dirent.h>
 #include <signal.h>
 #include <sys/prctl.h>
 
@@ -23,8 +22,22 @@ static KernelState now;
   for (size_t i = 0; i < sizeof room; i += 1024) room[i] = 0;
 }
 
-// Free frames and objects count; how frames in use are divided may shift between kinds. The tables that map kernel
-// stacks stay once made, so they count as free.
+// The count at the end of "NAME SIZE COUNT", which is cut off to be "NAME"; -1: it is not like that.
+static long long take_count(char* text) {
+  char* count = strrchr(text, ' ');
+  if (count == nullptr) return -1;
+  *count++ = '\0';
+  char* size = strrchr(text, ' ');
+  if (size == nullptr) return -1;
+  *size = '\0';
+  return atoll(count);
+}
+
+// The frames of each kind are named so; only told when something else is not as before.
+static constexpr char kFrames[] = "frames ";
+
+// Free frames and objects count; how frames in use are divided may shift between kinds. What is kept once made counts as
+// free: the tables that map kernel stacks, and what the caches of objects occupy, as each kind of objects is counted itself.
 void KernelState::take() {
   if (this != &now) {
     touch_stack();
@@ -42,12 +55,18 @@ void KernelState::take() {
     counts[size++].value = value;
   };
   for (const char* line = read_text("/proc/tine/objects"); *line;) {
-    char name[48];
-    unsigned object_size;
+    char name[80];
     long long value;
-    if (sscanf(line, "objects %47s %u %lld", name, &object_size, &value) == 3) add(name, value);
-    if (sscanf(line, "frames free %lld", &value) == 1 || sscanf(line, "frames stack-tables %lld", &value) == 1)
-      free_frames += value;
+    // A type's name may hold a space: "(anonymous namespace)".
+    if (sscanf(line, "objects %79[^\n]", name) == 1 && (value = take_count(name)) >= 0) add(name, value);
+    if (sscanf(line, "frames %39s %lld", name, &value) == 2) {
+      static constexpr const char* kKept[] = {"free", "caches", "stack-tables"};
+      for (const char* kind : kKept)
+        if (strcmp(name, kind) == 0) free_frames += value;
+      memmove(name + strlen(kFrames), name, strlen(name) + 1);
+      memcpy(name, kFrames, strlen(kFrames));
+      add(name, value);
+    }
     line += strcspn(line, "\n");
     line += *line == '\n';
   }
@@ -63,24 +82,23 @@ static long long value_of(const KernelState& state, const char* name) {
   return 0;
 }
 
-// Pages that the test process itself writes for the first time in between; each of the things done in between is done more
-// often than this, so that one lost frame each time shows.
-static constexpr long long kOwnPages = 3;
-
 static bool is_again(const char* name, long long then, long long value) {
-  if (strcmp(name, "free frames") == 0) return value >= then - kOwnPages;
+  if (strncmp(name, kFrames, strlen(kFrames)) == 0) return true;
   return value == then;
 }
 
-void check_state_is_again(const KernelState& before) {
-  if (before.size == 0) return;
-  const bool same = eventually([&] {
+bool is_state_again(const KernelState& before) {
+  if (before.size == 0) return true;
+  return eventually([&] {
     now.take();
     for (int i = 0; i < now.size; i++)
       if (!is_again(now.counts[i].name, value_of(before, now.counts[i].name), now.counts[i].value)) return false;
     return true;
   });
-  if (same) return;
+}
+
+void check_state_is_again(const KernelState& before) {
+  if (is_state_again(before)) return;
   for (int i = 0; i < now.size; i++) {
     const long long then = value_of(before, now.counts[i].name);
     if (then != now.counts[i].value)
@@ -91,24 +109,39 @@ void check_state_is_again(const KernelState& before) {
 
 void adopt_orphans() { CHECK_OK(prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)); }
 
-static void kill_children() {
-  DIR* processes = opendir("/proc");
-  CHECK(processes != nullptr);
-  while (const dirent* entry = readdir(processes)) {
-    const pid_t process = atoi(entry->d_name);
-    if (process <= 0) continue;
+// Calls `visit(process, line)` with /proc/PID/stat of each process.
+template <class Visitor>
+static void for_each_stat(Visitor visit) {
+  for_each_process([&](pid_t process) {
     char path[32], text[256];
     snprintf(path, sizeof path, "/proc/%d/stat", process);
     FILE* file = fopen(path, "re");
-    if (!file) continue;
+    if (!file) return;
     const char* line = fgets(text, sizeof text, file);
     fclose(file);
+    if (line) visit(process, line);
+  });
+}
+
+static void kill_children() {
+  for_each_stat([](pid_t process, const char* line) {
     // The name may hold a parenthesis of its own: the last one ends it.
-    const char* after_name = line ? strrchr(line, ')') : nullptr;
+    const char* after_name = strrchr(line, ')');
     int parent = 0;
     if (after_name && sscanf(after_name, ") %*c %d", &parent) == 1 && parent == getpid()) kill(process, SIGKILL);
-  }
-  closedir(processes);
+  });
+}
+
+void print_processes() {
+  for_each_stat([](pid_t process, const char* line) {
+    char path[32], where[64] = "";
+    snprintf(path, sizeof path, "/proc/%d/wchan", process);
+    if (FILE* file = fopen(path, "re")) {
+      if (!fgets(where, sizeof where, file)) where[0] = '\0';
+      fclose(file);
+    }
+    dprintf(STDERR_FILENO, "%.70s ... in %s\n", line, where);
+  });
 }
 
 void end_descendants(int seconds) {

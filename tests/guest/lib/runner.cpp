@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Runs guest tests in the guest: `runner PLAN SECONDS`, where PLAN has a line "PROGRAM CASE" for each test. Each test is
-// a process group of its own that gets so many seconds. After each one, whatever it left running is killed, and the
-// kernel is asked to check itself (/proc/tine/audit, where there is one): a finding fails that test.
+// a process group of its own that gets so many seconds. After each one, whatever it left running is killed and waited for,
+// settings that it changed are put back, and the kernel is asked to check itself (/proc/tine/audit, where there is one): a
+// finding fails that test, as does a process that does not die.
 //
 // It prints, a line each: "run NAME" at a test's start; then "ok NAME MILLISECONDS", "skip NAME REASON" or
 // "not ok NAME REASON" and, of a failed one, what it printed, each line after "| "; "end" after the last.
@@ -21,6 +22,7 @@ static constexpr char kPrograms[] = "/tests";
 static constexpr char kAudit[] = "/proc/tine/audit";
 static constexpr char kAuditClean[] = "audit: clean";
 static constexpr int kSkipped = 77;
+static constexpr int kDyingSeconds = 20;
 
 static int64_t now_ms() {
   timespec now;
@@ -68,12 +70,54 @@ static pid_t start(const char* program, const char* name, int output) {
   _exit(126);
 }
 
-// Nothing that a test started may disturb the next: this process and init are all that stay.
-static void kill_the_rest() {
-  kill(-1, SIGKILL);
-  while (waitpid(-1, nullptr, WNOHANG) > 0) {
-  }
+// Nothing that a test started may disturb the next: this process and init are all that stay. False: something does not
+// die. (Linux counts its kernel's own threads among those that can be signalled, so that it does not tell.)
+static bool kill_the_rest() {
+  const bool tells = access(kAudit, F_OK) == 0;
+  const int64_t end = now_ms() + kDyingSeconds * 1000;
+  do {
+    if (kill(-1, SIGKILL) != 0 && errno == ESRCH) return true;
+    while (waitpid(-1, nullptr, WNOHANG | __WALL) > 0) {
+    }
+    if (!tells) return true;
+    poll(nullptr, 0, 1);
+  } while (now_ms() < end);
+  return false;
 }
+
+// What a test that failed half-way would leave changed for the next. Where there is no such setting, nothing is kept.
+class Settings {
+ public:
+  Settings() {
+    for (Setting& setting : settings_) {
+      const int file = open(setting.path, O_RDONLY | O_CLOEXEC);
+      if (file < 0) continue;
+      const ssize_t got = read(file, setting.value, sizeof setting.value);
+      setting.size = got > 0 ? static_cast<size_t>(got) : 0;
+      close(file);
+    }
+  }
+  void put_back() const {
+    for (const Setting& setting : settings_) {
+      if (setting.size == 0) continue;
+      const int file = open(setting.path, O_WRONLY | O_CLOEXEC);
+      if (write(file, setting.value, setting.size) < 0) printf("| %s: %s\n", setting.path, strerror(errno));
+      close(file);
+    }
+  }
+
+ private:
+  struct Setting {
+    const char* path;
+    char value[64] = {};
+    size_t size = 0;
+  };
+  Setting settings_[5] = {{"/proc/sys/kern/maxproc"},
+                          {"/proc/sys/kern/maxthread"},
+                          {"/proc/sys/kern/pidmode"},
+                          {"/proc/sys/kern/randompid"},
+                          {"/proc/sys/kern/fast_vfork"}};
+};
 
 // Collects output until the test has ended. False when its time was over before.
 static bool wait_for(pid_t child, int pipe, int seconds, Output& output, int* how) {
@@ -116,7 +160,7 @@ static void audit(Output& findings) {
   }
 }
 
-static void run(const char* program, const char* name, int seconds) {
+static void run(const char* program, const char* name, int seconds, const Settings& settings) {
   static Output output, findings;
   output.size = 0;
   output.text[0] = '\0';
@@ -139,7 +183,8 @@ static void run(const char* program, const char* name, int seconds) {
   const bool in_time = wait_for(child, pipe[0], seconds, output, &how);
   const int64_t took = now_ms() - began;
   close(pipe[0]);
-  kill_the_rest();
+  const bool all_died = kill_the_rest();
+  settings.put_back();
   audit(findings);
 
   if (!in_time) {
@@ -151,6 +196,8 @@ static void run(const char* program, const char* name, int seconds) {
     return;
   } else if (WEXITSTATUS(how) != 0) {
     printf("not ok %s.%s exit status %d\n", program, name, WEXITSTATUS(how));
+  } else if (!all_died) {
+    printf("not ok %s.%s left a process that does not die\n", program, name);
   } else if (findings.text[0]) {
     printf("not ok %s.%s the kernel's audit is not clean\n", program, name);
     findings.print();
@@ -170,7 +217,8 @@ int main(int count, char** arguments) {
     fprintf(stderr, "usage: runner PLAN SECONDS\n");
     return 2;
   }
+  const Settings settings;
   char program[128], name[128];
-  while (fscanf(plan, "%127s %127s", program, name) == 2) run(program, name, atoi(arguments[2]));
+  while (fscanf(plan, "%127s %127s", program, name) == 2) run(program, name, atoi(arguments[2]), settings);
   puts("end");
 }
