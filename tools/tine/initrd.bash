@@ -2,6 +2,9 @@
 # Initrds: newc cpio archives that the kernel unpacks one after another, so a run appends its own small archive
 # (request, --add files, tests) to the base one that is built once. Ownership is set while packing: no root needed.
 
+# Tine's own programs, all in /usr/bin.
+GUEST_PROGRAMS=(ktrace kdump accton lastcomm tine-trace)
+
 # pack_tree FOLDER OWNER:GROUP: the folder's contents as a cpio on standard output, except folders that are in the
 # base initrd already (else a later archive would reset the mode of, say, /tmp).
 pack_tree() {
@@ -20,28 +23,34 @@ base_initrd() {
   local preset=$1
   BASE_INITRD=$BUILD/$preset/initrd.cpio
   BASE_TREE=$BUILD/$preset/initrd
-  local init=$BUILD/$preset/user/init/init input newest=
-  for input in "$init" /bin/busybox /bin/bash-static "$TINE_ROOT/tools/tine/initrd.bash" "$TINE_ROOT"/user/etc/*; do
+  local init=$BUILD/$preset/user/init/init input newest= name
+  local programs=()
+  for name in "${GUEST_PROGRAMS[@]}"; do programs+=("$BUILD/$preset/$name"); done
+  for input in "$init" "${programs[@]}" /bin/busybox /bin/bash-static "$TINE_ROOT/tools/tine/initrd.bash" "$TINE_ROOT"/user/etc/*; do
     [[ $BASE_INITRD -nt $input ]] || newest=$input
   done
   [[ -n $newest ]] || return 0
 
   rm -rf "$BASE_TREE"
-  mkdir -p "$BASE_TREE"/{bin,sbin,usr/bin,usr/sbin,usr/lib,etc,proc,sys,dev,root,run,tmp,var/tmp,home}
+  mkdir -p "$BASE_TREE"/{bin,sbin,usr/bin,usr/sbin,usr/lib,etc,proc,sys,dev,root,run,tmp,var/tmp,var/account,home}
   ln -s ../run "$BASE_TREE/var/run"
   chmod 1777 "$BASE_TREE"/tmp "$BASE_TREE"/var/tmp
   chmod 700 "$BASE_TREE/root"
   cp "$init" "$BASE_TREE/init"
   cp /bin/busybox "$BASE_TREE/bin/busybox"
   cp /bin/bash-static "$BASE_TREE/bin/bash"
+  cp "${programs[@]}" "$BASE_TREE/usr/bin/"
   cp "$TINE_ROOT"/user/etc/* "$BASE_TREE/etc/"
-  chmod 755 "$BASE_TREE"/init "$BASE_TREE"/bin/*
+  chmod 755 "$BASE_TREE"/init "$BASE_TREE"/bin/* "$BASE_TREE"/usr/bin/*
   local applet
   for applet in $(/bin/busybox --list-full); do
     applet=$BASE_TREE/$applet
     mkdir -p "${applet%/*}"
     [[ -e $applet ]] || ln -s /bin/busybox "$applet"
   done
+  # Where the BSDs, and Debian, have them.
+  ln -s /bin/busybox "$BASE_TREE/usr/bin/true"
+  ln -s /bin/busybox "$BASE_TREE/usr/bin/false"
   # su needs set-user-ID, and only su: a copy, since a link would make every applet set-user-ID.
   rm -f "$BASE_TREE"/{,usr/}bin/su
   cp /bin/busybox "$BASE_TREE/bin/su"

@@ -70,10 +70,10 @@ machine_prepare() {
 prepare_kernel() {
   if [[ $KERNEL == linux ]]; then
     linux_kernel
-    build "$PRESET" init
+    build "$PRESET" init "${GUEST_PROGRAMS[@]}"
     KERNEL_IMAGE=$LINUX_IMAGE
   else
-    build "$PRESET" tine.elf init
+    build "$PRESET" tine.elf init "${GUEST_PROGRAMS[@]}"
     KERNEL_IMAGE=$BUILD/$PRESET/tine.elf
   fi
   base_initrd "$PRESET"
@@ -109,13 +109,17 @@ machine_line() {
   local append="console=$1 panic=-1"
   [[ -n $VERBOSE ]] || append+=" quiet"
   [[ $KERNEL == tine ]] || append+=" random.trust_cpu=on"
-  QEMU_LINE=(qemu-system-x86_64 -nodefaults -no-user-config -display none -no-reboot -cpu max)
+  local cpu=max
+  QEMU_LINE=(qemu-system-x86_64 -nodefaults -no-user-config -display none -no-reboot)
   if [[ -n $ICOUNT ]]; then
     accel=tcg
     CPUS=1
+    # A string instruction counts once for each element. Linux clears pages by bytes where the CPU says that this is as
+    # fast as by words, and would be charged eight times for it.
+    cpu=max,-erms,-fsrm
     QEMU_LINE+=(-icount shift=0,sleep=off)
   fi
-  QEMU_LINE+=(-accel "$accel" -M "$MACHINE" -smp "$CPUS" -m "$MEMORY"
+  QEMU_LINE+=(-cpu "$cpu" -accel "$accel" -M "$MACHINE" -smp "$CPUS" -m "$MEMORY"
     -kernel "$KERNEL_IMAGE" -initrd "$SCRATCH/initrd.cpio" -append "$append${APPEND:+ $APPEND}"
     -device isa-debug-exit,iobase=0xf4,iosize=0x04
     -chardev "file,id=messages,path=$SCRATCH/messages"
@@ -149,8 +153,8 @@ machine_run() {
 
 reported_status() { tr -d '\r' <"$SCRATCH/messages" | sed -n 's/.*tine-status: \([0-9]\+\)$/\1/p' | tail -n 1; }
 
-# kernel_messages: what the kernel said, without init's own lines.
-kernel_messages() { tr -d '\r' <"$SCRATCH/messages" | sed '/^tine-\(status\|ready\)/d; /^$/d'; }
+# kernel_messages: what the kernel said, without the lines of init and of ./tine trace.
+kernel_messages() { tr -d '\r' <"$SCRATCH/messages" | sed '/^tine-\(status\|ready\|trace\)/d; /^$/d'; }
 
 # machine_terminal CMD ARG...: the guest's console on this terminal; without CMD a shell.
 machine_terminal() {
@@ -188,9 +192,12 @@ machine_command() {
 # feed: standard input for the guest, once init is there to read it. A serial line has no end of file: DLE E stands
 # for it, and DLE DLE for a DLE in the data.
 feed() {
+  # What it starts ends with it: whoever reads our standard error would wait for a left one for ever.
+  trap 'kill $(jobs -p) 2>/dev/null; exit' TERM
   until grep -qa '^tine-ready' "$SCRATCH/messages" 2>/dev/null; do sleep 0.02; done
-  LC_ALL=C sed -u 's/\x10/\x10\x10/g'
+  LC_ALL=C sed -u 's/\x10/\x10\x10/g' <&0 &
+  wait $!
   printf '\x10E'
   # Keeps the line open: QEMU would go on without it, but there is no reason to end before the guest does.
-  sleep infinity
+  exec sleep infinity
 }

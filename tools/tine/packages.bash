@@ -4,8 +4,10 @@
 
 BUILD_PACKAGES=(clang-19 lld-19 llvm-19 cmake ninja-build g++ libboost-dev libstb-dev musl-tools ccache)
 RUN_PACKAGES=(qemu-system-x86 busybox-static bash-static cpio)
-TEST_PACKAGES=(libgtest-dev libclang-rt-19-dev)
+TEST_PACKAGES=(libgtest-dev libclang-rt-19-dev libbenchmark-dev)
 DEBUG_PACKAGES=(gdb)
+BENCH_PACKAGES=(python3)
+PLOT_PACKAGES=(gnuplot-nox)
 
 # need_packages NAME...: returns when all are installed, else ends with one sentence that says why not.
 need_packages() {

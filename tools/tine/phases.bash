@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# ./tine bench --phases NAME: where the instructions of one round of a measurement go on Tine, by call path. The guest
+# repeats the measurement; tools/bench/phases.py tells QEMU to log one round and folds the log.
+
+# measure_phases NAME [OPTION-OF-phases.py...]
+measure_phases() {
+  local name=$1 machine waited=0
+  shift
+  KERNEL=tine ICOUNT=1 MEMORY=2G
+  prepare_kernel
+  machine_request mode=command input=none -- /bench/bench --repeat "$name"
+  machine_line ttyS1
+  QEMU_LINE+=(-chardev stdio,id=console,signal=off -monitor "unix:$SCRATCH/monitor,server=on,wait=off")
+  : >"$SCRATCH/messages"
+  "${QEMU_LINE[@]}" </dev/null >"$SCRATCH/output" 2>"$SCRATCH/qemu.log" &
+  machine=$!
+  until grep -q '^run ' "$SCRATCH/output"; do
+    kill -0 "$machine" 2>/dev/null && ((waited++ < 600)) || die "the guest did not begin: $(tail -qn 3 "$SCRATCH/qemu.log" "$SCRATCH/output" "$SCRATCH/messages")"
+    sleep 0.1
+  done
+  sleep 2  # warm
+  local status=0
+  "$TINE_ROOT/tools/bench/phases.py" --monitor "$SCRATCH/monitor" --trace "$SCRATCH/trace" \
+    --kernel "$KERNEL_IMAGE" --program "$BENCH_PROGRAMS/bench" "$@" || status=$?
+  kill "$machine" 2>/dev/null || true
+  wait "$machine" 2>/dev/null || true
+  return $status
+}
