@@ -15,6 +15,7 @@
 #include "process/kernel_process.h"
 #include "process/process.h"
 #include "process/profile.h"
+#include "sched/jitter.h"
 #include "sched/scheduler.h"
 #include "trace/init.h"
 #include "view/init.h"
@@ -51,6 +52,7 @@ void run_process_zero(void*) {
   boot::parse_command_line(boot_info().command_line);
   must(mem::init_frames(), "too little memory to run");
   must(vm::init(), "too little memory for page tables");
+  sched::set_jitter(boot::options().jitter);
   must(sched::init_this_cpu(), "too little memory for the scheduler");
   process::init_process_table();
   must(process::init_ids(boot::options().pid_max), "too little memory for process ids");

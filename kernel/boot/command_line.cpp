@@ -79,6 +79,8 @@ void parse_word(std::string_view word) {
     read_number(name, value, 16u, 4194304u, parsed.max_processes);
   } else if (name == "kern.maxthread") {
     read_number(name, value, 16u, 4194304u, parsed.max_threads);
+  } else if (word == "sched.jitter") {
+    parsed.jitter = true;
   } else if (name == "kern.trace_events") {
     read_number(name, value, 64u, 32768u, parsed.trace_events);
   } else if (name == "console" || name == "earlycon" || name == "panic" || name == "root" || name == "ro" ||

@@ -15,6 +15,7 @@ struct Options {
   int pid_max = 99999;                  // kern.pid_max=N: 300 to 4194304
   unsigned max_processes = 0;           // kern.maxproc=N, kern.maxthread=N; 0: from the size of memory
   unsigned max_threads = 0;
+  bool jitter = false;                  // sched.jitter: a debug kernel schedules by chance
   unsigned trace_events = 1024;         // kern.trace_events=N: how many /proc/tine/trace keeps, 64 to 32768
   std::span<const std::string_view> init_arguments;
   std::span<const std::string_view> init_environment;

@@ -6,6 +6,7 @@
 #include "base/assert.h"
 #include "machine/interrupts.h"
 #include "sched/clock.h"
+#include "sched/jitter.h"
 #include "sched/run_queue.h"
 #include "sched/scheduler.h"
 
@@ -53,6 +54,7 @@ unsigned least_loaded(CpuSet candidates, unsigned favourite) {
 }
 
 unsigned choose(CpuSet allowed, unsigned favourite) {
+  while (jitter(2) && std::popcount(allowed) > 1) allowed &= allowed - 1;
   if ((allowed & (allowed - 1)) == 0) return lowest(allowed);
   const unsigned idle = claim_idle(allowed, favourite);
   return idle != machine::kMaxCpus ? idle : least_loaded(allowed, favourite);

@@ -6,6 +6,7 @@
 
 #include "base/assert.h"
 #include "machine/interrupts.h"
+#include "sched/jitter.h"
 #include "sched/weight.h"
 
 namespace tine::sched {
@@ -69,7 +70,10 @@ unsigned RunQueue::highest_rank() const {
 Thread* RunQueue::pick() {
   if (load() == 0) return nullptr;
   const unsigned rank = highest_rank();
-  Thread& next = rank != 0 ? realtime_[rank].front() : *fair_.begin();
+  auto first = fair_.begin();
+  if (rank == 0)
+    while (jitter(2) && std::next(first) != fair_.end()) ++first;
+  Thread& next = rank != 0 ? realtime_[rank].front() : *first;
   take_out(next);
   return &next;
 }
@@ -127,10 +131,10 @@ void RunQueue::consider_preemption(const Thread& candidate) {
     if (idle_runs && candidate.priority.policy != kPolicyIdle) return request_preemption();
     const auto ahead = static_cast<int64_t>(current->virtual_runtime - candidate.virtual_runtime);
     const bool eager = candidate.priority.policy != kPolicyBatch && candidate.priority.policy != kPolicyIdle;
-    if (eager && ahead > kWakeupGranularity) return request_preemption();
+    if (eager && (ahead > kWakeupGranularity || jitter(2))) return request_preemption();
   }
   // It waits for the end of the slice. Another CPU finds out at its next tick.
-  if (cpu == machine::cpu_id()) limit_tick(current->slice_start + kSlice);
+  if (cpu == machine::cpu_id()) limit_tick(current->slice_start + slice);
 }
 
 void RunQueue::request_preemption() {
@@ -138,12 +142,18 @@ void RunQueue::request_preemption() {
   if ((before & kWorkReschedule) == 0 && cpu != machine::cpu_id()) machine::send_reschedule(cpu);
 }
 
+void RunQueue::begin_slice(Nanoseconds now) {
+  current->slice_start = now;
+  slice = kSlice;
+  while (jitter(2) && slice > kSlice / 128) slice /= 2;
+}
+
 bool RunQueue::slice_over(Nanoseconds now) const {
   if (load() == 0) return false;
   const unsigned ours = rank_of(*current), waiting = highest_rank();
   if (ours != waiting) return waiting > ours;
   if (current->priority.policy == kPolicyFifo) return false;
-  return now - current->slice_start >= (ours != 0 ? kRoundRobinSlice : kSlice);
+  return now - current->slice_start >= (ours != 0 ? kRoundRobinSlice : slice);
 }
 
 void RunQueue::audit(AuditReport& report) {

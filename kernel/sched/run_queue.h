@@ -58,6 +58,9 @@ class RunQueue {
   void consider_preemption(const Thread& candidate) REQUIRES(lock);
   void request_preemption() REQUIRES(lock);
 
+  // The running thread's slice begins.
+  void begin_slice(Nanoseconds now) REQUIRES(lock);
+
   // The running thread's slice is used up and somebody waits who may have the CPU.
   bool slice_over(Nanoseconds now) const REQUIRES(lock);
 
@@ -74,6 +77,7 @@ class RunQueue {
   std::atomic<uint32_t> queued{0};              // written under the lock
   Thread* current GUARDED_BY(lock) = nullptr;
   Thread* idle GUARDED_BY(lock) = nullptr;
+  Nanoseconds slice GUARDED_BY(lock) = kSlice;  // the running thread's, if it is a fair one
   Thread* previous GUARDED_BY(lock) = nullptr;  // during a switch: who runs no more
   bool previous_moves GUARDED_BY(lock) = false; // ... and must go to another CPU
   bool steal_contended GUARDED_BY(lock) = false;

@@ -73,7 +73,7 @@ bool switch_away(RunQueue& queue) NO_THREAD_SAFETY_ANALYSIS {
   if (&to == &from) {
     if (!from.is_idle) {
       change_state(from, ThreadState::Runnable, ThreadState::Running);
-      from.slice_start = from.switched_in_at;
+      queue.begin_slice(from.switched_in_at);
     }
     queue.lock.unlock();
     return false;
@@ -84,11 +84,12 @@ bool switch_away(RunQueue& queue) NO_THREAD_SAFETY_ANALYSIS {
   }
   change_state(to, ThreadState::Runnable, ThreadState::Running);
   to.on_cpu.store(true);  // before the thread can test user_work; see request_work
-  to.switched_in_at = to.slice_start = from.switched_in_at;
+  to.switched_in_at = from.switched_in_at;
   queue.current = &to;
+  queue.begin_slice(to.switched_in_at);
   queue.previous = &from;
   queue.switches++;
-  set_tick(to.is_idle ? kForever : to.slice_start + (queue.load() != 0 ? kSlice : kSampleInterval));
+  set_tick(to.is_idle ? kForever : to.slice_start + (queue.load() != 0 ? queue.slice : kSampleInterval));
 
   switch_machine_state(from, to);
   const bool interrupts_were_on = machine::this_cpu().interrupts_were_on;
@@ -355,7 +356,7 @@ void on_tick(Nanoseconds now) {
     if (queue.current->is_idle) return;
     queue.account(now);
     if (queue.slice_over(now)) queue.request_preemption();
-    set_tick(now + (queue.load() != 0 ? kSlice : kSampleInterval));
+    set_tick(now + (queue.load() != 0 ? queue.slice : kSampleInterval));
   }
   queue.sample_due = true;
   sample_load(now);

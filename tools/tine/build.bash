@@ -29,13 +29,19 @@ build_verb() {
   printf '%s\n' "$BUILD/$preset/tine.elf"
 }
 
+# lock_build PRESET, unlock_build: one process at a time changes what is below $BUILD/PRESET.
+lock_build() {
+  mkdir -p "$BUILD/$1"
+  exec {build_lock}>"$BUILD/$1/lock"
+  flock "$build_lock"
+}
+unlock_build() { exec {build_lock}>&-; }
+
 # build PRESET TARGET...: configures when needed, then builds these targets below $BUILD/PRESET.
 build() {
-  local preset=$1 folder=$BUILD/$1 status=0
+  local preset=$1 folder=$BUILD/$1
   shift
-  mkdir -p "$folder"
-  exec {build_lock}>"$folder/lock"
-  flock "$build_lock"
+  lock_build "$preset"
   local log=$folder/build.log
   if [[ ! -e $folder/build.ninja ]]; then
     (cd "$TINE_ROOT" && cmake --preset "$preset" -B "$folder") >"$log" 2>&1 || { build_failed "$log"; }
@@ -45,7 +51,7 @@ build() {
   else
     ninja -C "$folder" -j "$(nproc)" "$@" 2>&1 | tee "$log" | build_progress "$preset" || build_failed "$log"
   fi
-  exec {build_lock}>&-
+  unlock_build
 }
 
 build_failed() {

@@ -23,14 +23,15 @@ base_initrd() {
   local preset=$1
   BASE_INITRD=$BUILD/$preset/initrd.cpio
   BASE_TREE=$BUILD/$preset/initrd
-  local init=$BUILD/$preset/user/init/init input newest= name
-  local programs=()
-  for name in "${GUEST_PROGRAMS[@]}"; do programs+=("$BUILD/$preset/$name"); done
+  lock_build "$preset"
+  local init=$BUILD/$preset/user/init/init programs=("${GUEST_PROGRAMS[@]/#/$BUILD/$preset/}") input
   for input in "$init" "${programs[@]}" /bin/busybox /bin/bash-static "$TINE_ROOT/tools/tine/initrd.bash" "$TINE_ROOT"/user/etc/*; do
-    [[ $BASE_INITRD -nt $input ]] || newest=$input
+    [[ $BASE_INITRD -nt $input ]] || { pack_base_initrd; break; }
   done
-  [[ -n $newest ]] || return 0
+  unlock_build
+}
 
+pack_base_initrd() {
   rm -rf "$BASE_TREE"
   mkdir -p "$BASE_TREE"/{bin,sbin,usr/bin,usr/sbin,usr/lib,etc,proc,sys,dev,root,run,tmp,var/tmp,var/account,home}
   ln -s ../run "$BASE_TREE/var/run"

@@ -14,6 +14,8 @@ Debian's Linux. Ends with the line "N passed, N failed"; the exit status is 0 wh
                 tine-1/PROGRAM.CASE, tine-4/PROGRAM.CASE, linux/PROGRAM.CASE
   --seeds       only tests of seed rows; ends with a table of the rows
   --only WHERE  only these: unit, tine-1, tine-4 or linux; may be repeated
+  --jitter      Tine schedules by chance, which brings out races of the kernel and of the tests; the results of tests
+                that are about priorities and time mean nothing then
   --list        name the tests, run none
   --verbose     show the build and every result
 HELP
@@ -23,6 +25,7 @@ TEST_SECONDS=${TINE_TEST_SECONDS:-60}  # for one guest test
 STALL_SECONDS=$((TEST_SECONDS + 30))   # without a word from the machine: it hangs
 MAX_DEATHS=8                           # machines that die in one place before the rest is given up
 MAX_AGAIN=8                            # tests that failed on Linux get another try if they are no more than these
+JITTER=                                # words for the kernel's command line
 SEED_ROWS=$TINE_ROOT/tests/seeds/rows.txt
 
 test_verb() {
@@ -30,6 +33,7 @@ test_verb() {
   while (($#)); do
     case $1 in
       --seeds) seeds=1 ;;
+      --jitter) JITTER=' sched.jitter' ;;
       --list) list=1 ;;
       --verbose) VERBOSE=1 ;;
       --only) places+=("$(value_of "$1" "$@")") && shift ;;
@@ -206,6 +210,7 @@ test_machine() {
   cp "$BUILD/debug/runner" "$BUILD/debug"/tests/* "$tests/tests/" 2>/dev/null || true
   sed 's/\./ /' "$1" >"$tests/tests/plan"
   ADDED=("$tests/tests:/tests")
+  APPEND+=$JITTER
   machine_request mode=command input=none -- /tests/runner /tests/plan "$TEST_SECONDS"
   machine_line ttyS1
   QEMU_LINE+=(-chardev stdio,id=console,signal=off)
