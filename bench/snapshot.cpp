@@ -23,10 +23,8 @@ struct Answers {
   int64_t longest = 0, middle = 0, count = 0;
 };
 
-// Reads all of the memory, as for a file of it, in steps that leave the CPU to the server between them, and with the lowest
-// priority, as work in the background should: there may be one CPU for both.
+// Reads all of the memory, as for a file of it, in steps that leave the CPU to the server between them.
 [[noreturn]] void write_snapshot(const Touched& memory) {
-  (void)!nice(19);
   constexpr size_t kStep = 256;
   uint64_t sum = 0;
   for (size_t page = 0; page < kPages; page++) {

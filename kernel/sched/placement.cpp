@@ -96,7 +96,6 @@ unsigned choose_cpu(const Thread& thread) {
 unsigned choose_cpu_for_fork(const Thread& thread) { return choose(allowed_cpus(thread), machine::cpu_id()); }
 
 void join(RunQueue& queue, Thread& thread) NO_THREAD_SAFETY_ANALYSIS {
-  queue.account(uptime());
   queue.admit(thread);
   queue.consider_preemption(thread);
   const bool waits = !queue.current->is_idle || queue.load() > 1;
@@ -108,7 +107,10 @@ void join(RunQueue& queue, Thread& thread) NO_THREAD_SAFETY_ANALYSIS {
 void place(Thread& thread) NO_THREAD_SAFETY_ANALYSIS {
   while (true) {
     RunQueue& queue = lock_queue_of(thread);
-    if ((allowed_cpus(thread) & bit_of(queue.cpu)) != 0) return join(queue, thread);
+    if ((allowed_cpus(thread) & bit_of(queue.cpu)) != 0) {
+      queue.account(uptime());
+      return join(queue, thread);
+    }
     // Its affinity changed on the way. The CPU may have been claimed for nothing; let it announce itself again.
     thread.cpu.store(choose_cpu(thread), std::memory_order_relaxed);
     queue.lock.unlock();

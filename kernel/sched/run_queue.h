@@ -37,7 +37,8 @@ class RunQueue {
  public:
   explicit RunQueue(unsigned cpu_number) : cpu(cpu_number) {}
 
-  // A thread that belongs to no queue comes in, or one of this queue's goes: its virtual run time is translated.
+  // A thread that belongs to no queue comes in, or one of this queue's goes: its virtual run time is translated, by a minimum
+  // that is as old as the last account(). What a sleeper did not use while others ran is in the difference.
   void admit(Thread& thread) REQUIRES(lock);
   void let_go(Thread& thread) REQUIRES(lock);
 
@@ -122,7 +123,7 @@ void change_state(Thread& thread, ThreadState from, ThreadState to);
 
 // A Runnable thread that is in no queue (woken, started or on its way from another CPU) joins that of thread.cpu.
 void place(Thread& thread);
-void join(RunQueue& queue, Thread& thread) NO_THREAD_SAFETY_ANALYSIS;  // that queue, locked; unlocks it
+void join(RunQueue& queue, Thread& thread) NO_THREAD_SAFETY_ANALYSIS;  // that queue, locked and charged; unlocks it
 unsigned choose_cpu(const Thread& thread);
 Thread* steal_for(RunQueue& queue) REQUIRES(queue.lock);
 

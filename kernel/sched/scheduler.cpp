@@ -329,6 +329,7 @@ bool wake(Thread& thread) NO_THREAD_SAFETY_ANALYSIS {
     queue.lock.unlock();
     return false;
   }
+  queue.account(uptime());
   queue.let_go(thread);
   const unsigned cpu = choose_cpu(thread);
   if (cpu == queue.cpu) {
