@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Tracepoints: the last forks, starts, execs and exits of the system, always on, in a ring that /proc/tine/trace shows.
+// Tracepoints: the last forks, starts, execs and exits of the system, in a ring that /proc/tine/trace shows. The setting
+// kern.trace_events says how many it keeps (64 to 32768; 0, as at first: tracing is off); to set it begins anew.
 // Seed row T3. A line is TIME (ns of uptime), the event and its fields:
 //   proc:fork pid= tid= child= how= name=     how: fork, vfork, rfork, kernel
 //   proc:thread pid= tid= child= name=        a thread of a process
@@ -16,7 +17,7 @@
 
 namespace tine::trace {
 
-// Boot. `capacity`: at most 32768, whose text fits into one file of /proc.
+// Boot. `capacity`: as kern.trace_events; the text of 32768 events fits into one file of /proc.
 Result<> init_tracepoints(uint32_t capacity);
 
 }  // namespace tine::trace

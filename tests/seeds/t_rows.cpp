@@ -196,7 +196,14 @@ TEST(T2_fork_hooks) {
 
 // --- T3: tracepoint ---
 
+void keep_trace_events(const char* count) {
+  const int file = open("/proc/sys/kern/trace_events", O_WRONLY);
+  CHECK_EQ(write(file, count, strlen(count)), static_cast<ssize_t>(strlen(count)));
+  close(file);
+}
+
 TEST(T3_tracepoint_tells_thread_pid_and_cpu) {
+  keep_trace_events("1024");
   const pid_t child = check::start_child([] {});
   CHECK_EQ(check::wait_for(child), 0);
   char wanted[64];
@@ -210,6 +217,20 @@ TEST(T3_tracepoint_tells_thread_pid_and_cpu) {
   const char* at = strstr(text, wanted);
   CHECK(at != nullptr);
   CHECK(atoi(at + strlen(wanted)) < sysconf(_SC_NPROCESSORS_CONF));
+  keep_trace_events("0");
+}
+
+TEST(T3_tracing_that_is_off_keeps_nothing) {
+  keep_trace_events("64");
+  CHECK_EQ(check::in_child([] {}), 0);
+  CHECK(strstr(check::read_text("/proc/tine/trace"), "proc:fork") != nullptr);
+  keep_trace_events("0");
+  CHECK_EQ(check::in_child([] {}), 0);
+  CHECK(strncmp(check::read_text("/proc/tine/trace"), "# events=0 dropped=0 ", 21) == 0);
+  const int file = open("/proc/sys/kern/trace_events", O_WRONLY);
+  constexpr const char* kWrong[] = {"1", "63", "32769", "-1", "x"};
+  for (const char* wrong : kWrong) CHECK_ERRNO(write(file, wrong, strlen(wrong)), EINVAL);
+  close(file);
 }
 
 // --- T4, T5: counters ---

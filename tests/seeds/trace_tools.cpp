@@ -110,7 +110,7 @@ TEST(trace_has_an_arrow_for_each_fork_and_an_end_for_each_life) {
 }
 
 TEST(trace_shows_threads_and_vfork_waits) {
-  unlink("/tmp/lives");
+  CHECK_EQ(run("echo 1024 >/proc/sys/kern/trace_events"), 0);
   const pid_t child = vfork();
   if (child == 0) {
     execl("/bin/busybox", "true", nullptr);
@@ -123,6 +123,7 @@ TEST(trace_shows_threads_and_vfork_waits) {
   snprintf(wanted, sizeof wanted, "\"name\":\"vfork %d\"", child);
   CHECK_EQ(count_of(wanted), 2);   // the two ends of the arrow
   CHECK(says("\"name\":\"vfork wait\""));
+  CHECK_EQ(run("echo 0 >/proc/sys/kern/trace_events"), 0);
 }
 
 TEST(trace_names_the_kernels_own_process) {
@@ -132,11 +133,12 @@ TEST(trace_names_the_kernels_own_process) {
 }
 
 TEST(trace_counts_what_it_dropped) {
-  CHECK_EQ(run("i=0; while [ $i -lt 400 ]; do (:); i=$((i+1)); done; head -n 1 /proc/tine/trace"), 0);
+  CHECK_EQ(run("echo 1024 >/proc/sys/kern/trace_events; i=0; while [ $i -lt 400 ]; do (:); i=$((i+1)); done; head -n 1 /proc/tine/trace"), 0);
   CHECK(says("# events="));
   CHECK(!strstr(text, "dropped=0 "));
   CHECK_EQ(run("tine-trace chrome < /proc/tine/trace 2>/dev/null"), 0);
   CHECK(is_json(text));
+  CHECK_EQ(run("echo 0 >/proc/sys/kern/trace_events"), 0);
 }
 
 TEST(trace_tools_help_and_refuse) {

@@ -224,7 +224,7 @@ int print_chrome(const char* path) {
     return 1;
   }
   if (events.dropped != 0)
-    fprintf(stderr, "tine-trace: %llu older events had no room; kern.trace_events=N on the kernel's command line makes more\n",
+    fprintf(stderr, "tine-trace: %llu older events had no room; a larger kern.trace_events (sysctl, or the kernel's command line) makes more\n",
             static_cast<unsigned long long>(events.dropped));
   return Printer(events).print() && fflush(stdout) == 0 ? 0 : 1;
 }

@@ -14,7 +14,8 @@ int help(FILE* to) {
       "       tine-trace chrome [FILE]\n"
       "\n"
       "record  runs the command, then adds the kernel's tracepoints to FILE, a line each, after \"tine-trace: \".\n"
-      "        Exits with the command's status.\n"
+      "        Exits with the command's status. Where tracing is off (sysctl kern.trace_events) it is on meanwhile,\n"
+      "        which only root can do.\n"
       "chrome  reads tracepoints (as record or /proc/tine/trace gives them) from FILE or standard input and prints them\n"
       "        in Chrome's trace format, which ui.perfetto.dev and chrome://tracing show.\n",
       to);

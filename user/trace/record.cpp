@@ -33,6 +33,26 @@ int run(char** command) {
   return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }
 
+constexpr char kAllEvents[] = "32768";   // as many as the kernel can keep
+constexpr char kSetting[] = "/proc/sys/kern/trace_events";
+
+bool tracing_is_on() {
+  FILE* from = fopen(kSetting, "r");
+  unsigned kept = 0;
+  if (from == nullptr) return false;
+  const bool read = fscanf(from, "%u", &kept) == 1;
+  fclose(from);
+  return read && kept != 0;
+}
+
+bool keep_events(const char* count) {
+  FILE* to = fopen(kSetting, "w");
+  const bool written = to != nullptr && fputs(count, to) >= 0;
+  const bool kept = to != nullptr && fclose(to) == 0 && written;
+  if (!kept) perror("tine-trace: kern.trace_events");
+  return kept;
+}
+
 bool copy_events(const char* path) {
   FILE* from = fopen("/proc/tine/trace", "r");
   FILE* to = fopen(path, "a");
@@ -49,8 +69,12 @@ bool copy_events(const char* path) {
 }  // namespace
 
 int record(const char* path, char** command) {
+  const bool was_on = tracing_is_on();
+  if (!was_on && !keep_events(kAllEvents)) return 1;
   const int status = run(command);
-  return copy_events(path) ? status : 1;
+  const bool copied = copy_events(path);
+  if (!was_on) keep_events("0");
+  return copied ? status : 1;
 }
 
 }  // namespace trace
