@@ -26,6 +26,7 @@ class Buddy {
   static constexpr unsigned kMaxOrder = 10;
   static constexpr FrameNumber kBlockFrames = FrameNumber{1} << kMaxOrder;
   static constexpr FrameNumber kMaxFrames = FrameNumber{1} << (37 - machine::kPageShift);  // 128 GiB
+  static_assert(kMaxFrames <= machine::kMemoryEnd / machine::kPageSize);
   static constexpr size_t kMaxRanges = 32;
 
   constexpr Buddy() = default;

@@ -56,7 +56,7 @@ struct PerCpu : CpuLocal {
   // The user half that this CPU runs on, null for none, and its copy: by the number of the word, whose slot is there
   // (+ 1) and where. See user_top.cpp.
   const UserTop* user_top;
-  uint32_t user_top_version;
+  uint64_t user_top_version;
   uint32_t copied_end;
   std::array<uint32_t, UserTop::kFew> copied_slots;
   std::array<std::atomic<uint64_t>*, UserTop::kFew> copied_to;

@@ -43,18 +43,21 @@ namespace {
   }
 }
 
-// The version is read first: of a change that is missed, it will differ. Mostly the slots are those of before: of the same
+// Copies a word into the place that is known for its slot. False: there is none.
+bool copy_word(PerCpu& cpu, const UserTop& top, unsigned i) {
+  const uint64_t word = top.word_at(i);
+  if (cpu.copied_slots[i] != UserTop::mark_of_word(word)) return false;
+  if (word != 0) cpu.copied_to[i]->store(UserTop::entry_of(word).bits(), std::memory_order_relaxed);
+  return true;
+}
+
+// The version was read before: of a change that is missed, it will differ. Mostly the slots are those of before: of the same
 // space, or one that a fork made. Returns the table that the CPU is to load.
 PhysAddr copy(PerCpu& cpu, const UserTop& top) {
-  cpu.user_top_version = top.version();
   if (const Table* whole = top.whole()) [[unlikely]] return virtual_to_physical(whole);
   const unsigned end = top.end();
   bool same = end == cpu.copied_end;
-  for (unsigned i = 0; i < end && same; i++) {
-    const uint64_t word = top.word_at(i);
-    same = word == 0 ? cpu.copied_slots[i] == 0 : cpu.copied_slots[i] == UserTop::slot_of_word(word) + 1;
-    if (same && word != 0) cpu.copied_to[i]->store(UserTop::entry_of(word).bits(), std::memory_order_relaxed);
-  }
+  for (unsigned i = 0; i < end && same; i++) same = copy_word(cpu, top, i);
   if (!same) [[unlikely]] place(cpu, top);
   return address_of_cpu_table(cpu_tables(cpu.id).top);
 }
@@ -65,6 +68,7 @@ void load_user_top(const UserTop* top) {
   PerCpu& cpu = this_per_cpu();
   cpu.user_top = top;
   if (top == nullptr) return load_kernel_top_table();
+  cpu.user_top_version = top->version();
   write_cr3(copy(cpu, *top));
 }
 
@@ -73,7 +77,12 @@ const UserTop* loaded_user_top() { return this_per_cpu().user_top; }
 void take_over_user_top() {
   const BriefInterruptGuard guard;
   PerCpu& cpu = this_per_cpu();
-  if (cpu.user_top == nullptr || cpu.user_top->version() == cpu.user_top_version) [[likely]] return;
+  if (cpu.user_top == nullptr) return;
+  const uint64_t before = cpu.user_top_version, now = cpu.user_top->version();
+  if (now == before) [[likely]] return;
+  cpu.user_top_version = now;
+  const unsigned changed = UserTop::changed_between(before, now);
+  if (changed != UserTop::kMany && copy_word(cpu, *cpu.user_top, changed)) return;
   const PhysAddr table = copy(cpu, *cpu.user_top);
   if (table != (read_cr3() & Entry::kFrameMask)) write_cr3(table);   // the top has become a whole table
 }

@@ -18,6 +18,7 @@ inline constexpr unsigned kEntriesPerTable = 1u << kTableShift;
 inline constexpr unsigned kTopLevel = 3;                                        // levels 3 (top) to 0 (leaf)
 inline constexpr unsigned kUserTopEntries = kEntriesPerTable / 2;
 inline constexpr uintptr_t kUserEnd = (uintptr_t{1} << 47) - kPageSize;          // exclusive end of user addresses
+inline constexpr PhysAddr kMemoryEnd = PhysAddr{1} << 40;                        // no frame that is used lies behind it
 inline constexpr uintptr_t kUserStart = 0x10000;                                 // lowest mappable (mmap_min_addr)
 
 // Bytes that one entry of a table at `level` spans.

@@ -5,13 +5,14 @@
 // than kMostRanges ranges of 512 GiB, gets a whole table, which CPUs load as it is; then nothing is kept here.
 //
 // Who changes it holds the address space's lock. A CPU that runs on the space meanwhile knows by the version that its copy is
-// old; it looks after each page fault, which an entry that is missing or not writable in the copy causes, and in each flush of
+// old, and which word is if it missed but one change; it looks after each page fault, which an entry that is missing or not writable in the copy causes, and in each flush of
 // its TLB, which the removal of anything causes (take_over_user_top). Compiles on the host, where the page tree is tested.
 #pragma once
 
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <bit>
 #include <cstdint>
 #include <utility>
 
@@ -42,7 +43,7 @@ class UserTop {
     std::atomic<uint64_t>* place = find(slot);
     if (place == nullptr) place = find_free();
     place->store(entry.bits() != 0 ? word_of(slot, entry) : 0, std::memory_order_release);
-    note_change();
+    note_change(static_cast<unsigned>(place - words_.data()));
   }
   void set_bits(unsigned slot, uint64_t bits) { set(slot, get(slot).with(bits)); }
   void clear_bits(unsigned slot, uint64_t bits) { set(slot, get(slot).without(bits)); }
@@ -61,49 +62,51 @@ class UserTop {
   void share_with(UserTop& child, Visit&& visit) {
     const unsigned count = end();
     for (unsigned i = 0; i < count; ++i) {
-      const uint64_t word = words_[i].load(std::memory_order_relaxed) & ~kWritable;
+      const uint64_t word = words_[i].load(std::memory_order_relaxed) & ~Entry::kWritable;
       if (word == 0) continue;
       visit(entry_of(word));
       words_[i].store(word, std::memory_order_release);
       child.words_[i].store(word, std::memory_order_release);
     }
     child.end_.store(count, std::memory_order_release);
-    note_change();
-    child.note_change();
+    note_change(kMany);
+    child.note_change(kMany);
   }
 
   // Gives up everything here for a table that holds the same, which the owner frees at the end.
   void become(Table& table) {
     whole_.store(&table, std::memory_order_release);
     for (auto& word : words_) word.store(0, std::memory_order_relaxed);
-    note_change();
+    note_change(kMany);
   }
   Table* whole() const { return whole_.load(std::memory_order_acquire); }  // null: all is here
   Table* give_back() { return whole_.exchange(nullptr, std::memory_order_relaxed); }
 
-  // For copies, which are made without a lock: the version before, then the words up to the end. A word is 0 or an
-  // entry with the number of its slot.
-  uint32_t version() const { return version_.load(std::memory_order_acquire); }
+  // For copies, which are made without a lock: the version before, then the words up to the end, or the one that makes the
+  // difference between two versions (kMany: it may be any). A word is 0 or an entry with the number of its slot.
+  static constexpr unsigned kMany = 0xff;
+  uint64_t version() const { return version_.load(std::memory_order_acquire); }
+  static unsigned changed_between(uint64_t earlier, uint64_t later) {
+    return (later >> kChangeShift) - (earlier >> kChangeShift) == 1 ? static_cast<unsigned>(later & kMany) : kMany;
+  }
   unsigned end() const { return end_.load(std::memory_order_acquire); }
   uint64_t word_at(unsigned i) const { return words_[i].load(std::memory_order_acquire); }
-  static unsigned slot_of_word(uint64_t word) { return static_cast<unsigned>(word >> kSlotShift) - 1; }
-  static Entry entry_of(uint64_t word) {
-    constexpr uint64_t kFrameNumber = kWritable - 1;
-    return Entry((word & kFrameNumber) << kPageShift | Entry::kPresent | Entry::kUser |
-                 ((word & kWritable) != 0 ? Entry::kWritable : 0));
-  }
+  static uint32_t mark_of_word(uint64_t word) { return static_cast<uint32_t>(word >> kSlotShift); }  // slot + 1; 0: no entry
+  static unsigned slot_of_word(uint64_t word) { return mark_of_word(word) - 1; }
+  static Entry entry_of(uint64_t word) { return Entry(word & kEntryMask); }
 
  private:
-  // From bit 0 on: the table's frame number, whether it may be written through, the slot + 1.
-  static constexpr uint64_t kWritable = uint64_t{1} << 40;
-  static constexpr unsigned kSlotShift = 41;
+  // From bit 0 on: the entry; the slot + 1.
+  static constexpr unsigned kSlotShift = std::countr_zero(kMemoryEnd);
+  static constexpr uint64_t kEntryMask = kMemoryEnd - 1;
   static uint64_t word_of(unsigned slot, Entry entry) {
-    return entry.address() >> kPageShift | (entry.writable() ? kWritable : 0) | uint64_t{slot + 1} << kSlotShift;
+    DEBUG_ASSERT((entry.bits() & ~kEntryMask) == 0);
+    return entry.bits() | uint64_t{slot + 1} << kSlotShift;
   }
 
   const std::atomic<uint64_t>* find(unsigned slot) const {
     for (unsigned i = 0; i < end(); ++i)
-      if (words_[i].load(std::memory_order_relaxed) >> kSlotShift == slot + 1) return &words_[i];
+      if (mark_of_word(words_[i].load(std::memory_order_relaxed)) == slot + 1) return &words_[i];
     return nullptr;
   }
   std::atomic<uint64_t>* find(unsigned slot) {
@@ -118,11 +121,15 @@ class UserTop {
     if (i >= end()) end_.store(i + 1, std::memory_order_release);
     return &words_[i];
   }
-  void note_change() { version_.store(version_.load(std::memory_order_relaxed) + 1, std::memory_order_release); }
+  void note_change(unsigned word) {
+    const uint64_t changes = version_.load(std::memory_order_relaxed) >> kChangeShift;
+    version_.store((changes + 1) << kChangeShift | word, std::memory_order_release);
+  }
 
   std::array<std::atomic<uint64_t>, kFew> words_{};
   std::atomic<Table*> whole_{nullptr};
-  std::atomic<uint32_t> version_{0};
+  static constexpr unsigned kChangeShift = 8;
+  std::atomic<uint64_t> version_{0};  // how many changes there were, and the word of the last
   std::atomic<uint32_t> end_{0};  // all words from here on are 0
 };
 
