@@ -35,6 +35,7 @@ Touched::Touched(size_t size, Pages pages) : size_(size) {
   if (at_ == MAP_FAILED) give_up("mmap");
   if (pages == Pages::Huge) madvise(at_, size, MADV_HUGEPAGE);  // a kernel without them may refuse
   write_all();
+  let_emulator_settle();
 }
 
 Touched::~Touched() { munmap(at_, size_); }

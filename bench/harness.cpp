@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 namespace bench {
 
@@ -69,6 +70,10 @@ int64_t middle_of(int64_t* values, size_t count) {
   return values[count / 2];
 }
 
+void let_emulator_settle() {
+  for (int i = 0; i < 3; i++) usleep(110'000);
+}
+
 bool repeats_for_ever() { return repeat; }
 
 }  // namespace bench
@@ -97,6 +102,7 @@ int main(int count, char** arguments) {
     const Benchmark* const each = find(arguments[at]);
     running = each->name;
     printf("run %s\n", running);
+    let_emulator_settle();
     each->run();
     fflush(stdout);
   }

@@ -65,6 +65,11 @@ void report(const char* part, const char* unit, int64_t value);
 // Sorts, and returns the middle one.
 int64_t middle_of(int64_t* values, size_t count);
 
+// QEMU fits the size of its own TLB to what was used in the last tenth of a second, and every flush costs by that size: in real
+// time a measurement would pay for the much memory that was written before it. Sleeps until that is forgotten; counted, sleep
+// is free.
+void let_emulator_settle();
+
 // True from the start when the program was told to repeat one measurement for ever, for a trace.
 bool repeats_for_ever();
 
