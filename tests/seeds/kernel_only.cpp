@@ -8,6 +8,21 @@
 #include <tine/syscall.h>
 
 namespace {
+constexpr int kReadAll = 3;   // syslog(2)
+char kernel_log[1 << 17];
+
+void read_kernel_log() { kernel_log[CHECK_OK(klogctl(kReadAll, kernel_log, sizeof kernel_log - 1))] = '\0'; }
+
+// What the last self-test said of its failure.
+const char* complaint() {
+  constexpr char kMark[] = "self test: ";
+  const char* last = "the kernel's log says no more";
+  read_kernel_log();
+  for (const char* line = strtok(kernel_log, "\n"); line; line = strtok(nullptr, "\n"))
+    if (const char* at = strstr(line, kMark)) last = at + strlen(kMark);
+  return last;
+}
+
 void self_test(const char* name) {
   errno = 0;
   const auto run = [&] { return syscall(TINE_SYS_self_test, name); };
@@ -15,17 +30,16 @@ void self_test(const char* name) {
   if (errno == ENOSYS) SKIP("not a debug kernel");
   for (int tries = 0; errno == EAGAIN && tries < 20; ++tries)
     if (run() == 0) return;
-  fail(__FILE__, __LINE__, "%s: %s; the console says more", name, strerror(errno));
+  const int error = errno;
+  fail(__FILE__, __LINE__, "%s: %s: %s", name, strerror(error), complaint());
 }
 
 // How many lines of the kernel's log are such.
 template <class Matches>
 int count_log_lines(Matches matches) {
-  constexpr int kReadAll = 3;   // syslog(2)
-  static char log[1 << 17];
-  log[CHECK_OK(klogctl(kReadAll, log, sizeof log - 1))] = '\0';
+  read_kernel_log();
   int count = 0;
-  for (const char* line = strtok(log, "\n"); line; line = strtok(nullptr, "\n")) count += matches(line);
+  for (const char* line = strtok(kernel_log, "\n"); line; line = strtok(nullptr, "\n")) count += matches(line);
   return count;
 }
 }  // namespace
