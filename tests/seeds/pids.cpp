@@ -45,8 +45,8 @@ TEST(P2_pids_are_random_by_default) {
   CHECK(ascending > 20 && ascending < 80);
 }
 
-// Numbers in use, or freed not long ago, are passed over: a sixth of all may be such, so never so many in a row.
-constexpr pid_t kPassedOver = 50;
+// Numbers in use, or freed not long ago, are passed over: a sixth of all, here and there, and what a test before took in order.
+constexpr pid_t kPassedOver = 250;
 
 TEST(P3_sequential_pids_follow_each_other) {
   const ChangedSetting mode("pidmode", "sequential");
