@@ -537,10 +537,15 @@ class Supervisor {
     start();
   }
 
+  // This child has been waited for.
+  void note_end(pid_t child) {
+    if (child == child_) child_ = 0;
+  }
+
   // Looks after the cell; a dead or standing one is replaced.
   void look() {
     const unsigned long calls = shared_state->cells[cell_].calls;
-    if (waitpid(child_, nullptr, WNOHANG) == child_) return restart();
+    if (child_ == 0) return restart();
     if (calls != seen_) {
       seen_ = calls;
       moved_ = now_ns();
@@ -554,7 +559,11 @@ class Supervisor {
   void end() {
     if (child_ == 0) return;
     kill(child_, SIGKILL);
-    if (!eventually([this] { return waitpid(child_, nullptr, WNOHANG) == child_; }, 30)) {
+    const auto has_ended = [this] {
+      int status = 0;
+      return waitpid(child_, &status, WNOHANG) == child_ && !WIFSTOPPED(status);
+    };
+    if (!eventually(has_ended, 30)) {
       const Cell& cell = shared_state->cells[cell_];
       fail(__FILE__, __LINE__, "process %d of seed %llu cannot be killed; in calls %ld and %ld", child_,
            static_cast<unsigned long long>(seed_), cell.last_call[0], cell.last_call[1]);
@@ -580,6 +589,15 @@ class Supervisor {
   unsigned long seen_ = 0;
   int64_t moved_ = 0;
 };
+
+// Waits for what has ended, cells and orphans that they left. One that stops has made this process its tracer.
+void reap(Supervisor (&supervisors)[kCells]) {
+  int status = 0;
+  for (pid_t child; (child = waitpid(-1, &status, WNOHANG | __WALL)) > 0;) {
+    if (WIFSTOPPED(status)) kill(child, SIGKILL);
+    else for (Supervisor& each : supervisors) each.note_end(child);
+  }
+}
 
 unsigned long all_calls() {
   unsigned long sum = 0;
@@ -608,6 +626,7 @@ static void rage(uint64_t calls, uint64_t seed, int64_t seconds) {
   const int64_t end = now_ns() + seconds * 1'000'000'000;
   int64_t said = now_ns();
   while (all_calls() < calls && now_ns() < end) {
+    reap(supervisors);
     for (Supervisor& each : supervisors) each.look();
     sleep_ms(2);
     if (now_ns() - said > 10'000'000'000) {
