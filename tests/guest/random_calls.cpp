@@ -673,8 +673,8 @@ static void rage_in_cell(uint64_t calls, uint64_t seed, int64_t seconds) {
 
 TEST(random_calls_with_random_arguments) {
   static KernelState before;
-  const bool bounded = getenv("TINE_CALLS") == nullptr;
-  const uint64_t calls = parameter("TINE_CALLS", 200'000);
+  if (getenv("TINE_CALLS") == nullptr) SKIP("TINE_CALLS=N asks for N calls");
+  const uint64_t calls = parameter("TINE_CALLS", 0);
   const uint64_t seed = parameter("TINE_SEED", static_cast<uint64_t>(now_ns()));
   dprintf(STDERR_FILENO, "seed %llu\n", static_cast<unsigned long long>(seed));
   shared_state = &shared<Shared>();
@@ -687,7 +687,7 @@ TEST(random_calls_with_random_arguments) {
   rage_in_cell(1000, seed + kCells, 5);
   before.take();
   before.take();
-  rage_in_cell(calls, seed, bounded ? 15 : 1'000'000);
+  rage_in_cell(calls, seed, 1'000'000);
   dprintf(STDERR_FILENO, "%lu calls\n", all_calls());
   unlock_files_of_others();
   check_audit();

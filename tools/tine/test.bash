@@ -229,6 +229,9 @@ test_machine() {
     fi
   done
   wait "$machine" 2>/dev/null || true
+  if [[ -n $(reported_status) && $DEATH != 'the machine hung' ]]; then
+    DEATH="the runner ended, with status $(reported_status), and the machine with it"
+  fi
 }
 
 console_tail() {
