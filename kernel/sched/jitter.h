@@ -4,6 +4,8 @@
 // any CPU that is allowed. Real-time threads keep their order. On with `sched.jitter` on the command line.
 #pragma once
 
+#include "base/log.h"
+
 namespace tine::sched {
 
 #if TINE_DEBUG
@@ -11,7 +13,9 @@ void set_jitter(bool on);  // during boot
 // True once in `odds` times on average; always false without jitter. Any context.
 bool jitter(unsigned odds);
 #else
-inline void set_jitter(bool) {}
+inline void set_jitter(bool on) {
+  if (on) log(LogLevel::Warning, "command line: sched.jitter is for debug kernels; ignored\n");
+}
 inline bool jitter(unsigned) { return false; }
 #endif
 
