@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// One queue of timers per CPU. A timer is armed on the CPU that arms it, so the hardware timer is only ever programmed
-// by its own CPU. The scheduler's tick shares the hardware timer without being in the queue: it moves at every switch,
+// One queue of timers per CPU. A timer is armed on the CPU that arms it, or on the one that runs its callback just then,
+// so the hardware timer is only ever programmed by its own CPU. The scheduler's tick shares the hardware timer without being in the queue: it moves at every switch,
 // and costs nothing there while the hardware is armed for something earlier.
 #include "sched/timer.h"
 
@@ -74,21 +74,24 @@ bool TimerQueue::remove(Timer& timer) {
   return true;
 }
 
+// A timer whose callback runs stays where that is until it has ended, or else cancel() would not find it: that CPU looks
+// for the next deadline when it is done.
 void TimerQueue::arm(Timer& timer, Nanoseconds deadline) NO_THREAD_SAFETY_ANALYSIS {
   machine::InterruptGuard guard;
   TimerQueue& home = local();
+  TimerQueue* queue;
   while (true) {
-    TimerQueue& queue = lock_queue_of(timer);
-    queue.remove(timer);
-    if (&queue == &home) break;
+    queue = &lock_queue_of(timer);
+    queue->remove(timer);
+    if (queue == &home || queue->running_.load(std::memory_order_relaxed) == &timer) break;
     timer.cpu_.store(machine::cpu_id(), std::memory_order_relaxed);  // and look again: somebody else may arm it too
-    queue.lock_.unlock();
+    queue->lock_.unlock();
   }
   timer.deadline_ = deadline;
   timer.armed_.store(true, std::memory_order_release);
-  home.timers_.insert(timer);
-  home.lock_.unlock();
-  home.program(deadline);
+  queue->timers_.insert(timer);
+  queue->lock_.unlock();
+  if (queue == &home) home.program(deadline);
 }
 
 bool TimerQueue::cancel(Timer& timer) NO_THREAD_SAFETY_ANALYSIS {

@@ -224,6 +224,7 @@ constexpr SelfTest kTests[] = {
     {"S5_embryo_is_neither_reaped_nor_moved", embryo_is_neither_reaped_nor_moved},
     {"T2_fork_hooks", fork_hooks},
     {"interrupts_have_a_stack_of_their_own", interrupts_have_a_stack_of_their_own},
+    {"timer_is_armed_while_it_runs_elsewhere", timer_is_armed_while_it_runs_elsewhere},
 };
 
 }  // namespace

@@ -82,6 +82,8 @@ Result<> embryo_is_neither_reaped_nor_moved();
 Result<> nothing_fails_after_the_commit();
 // self_test_interrupt.cpp
 Result<> interrupts_have_a_stack_of_their_own();
+// self_test_timer.cpp
+Result<> timer_is_armed_while_it_runs_elsewhere();
 
 }  // namespace tine::trace
 

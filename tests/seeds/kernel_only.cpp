@@ -75,3 +75,4 @@ TEST(interrupts_have_a_stack_of_their_own_and_a_backtrace_crosses_it) {
   self_test("interrupts_have_a_stack_of_their_own");
   CHECK_EQ(count_log_lines(is_caller), before + 1);
 }
+TEST(a_timer_armed_while_it_runs_elsewhere_is_waited_for) { self_test("timer_is_armed_while_it_runs_elsewhere"); }
