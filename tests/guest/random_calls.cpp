@@ -14,6 +14,7 @@
 // outside of the batch's own folder, settings of the whole kernel).
 #include <fcntl.h>
 #include <grp.h>
+#include <mntent.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -484,17 +485,26 @@ void make_folder(int cell) {
   }
 }
 
-// Also what was mounted in it: what a mount on the folder itself had covered is seen when that is gone.
+// Unmounts what is mounted at or below `folder`, wherever the calls have put it. False: nothing there can be unmounted.
+// Of two mounts at one place only the upper one can be reached, hence one pass after the other.
+bool unmount_some(const char* folder) {
+  FILE* mounts = setmntent("/proc/self/mounts", "re");
+  CHECK(mounts != nullptr);
+  const size_t length = strlen(folder);
+  bool any = false;
+  while (const mntent* mount = getmntent(mounts)) {
+    const char* place = mount->mnt_dir;
+    if (strncmp(place, folder, length) != 0 || (place[length] != '\0' && place[length] != '/')) continue;
+    any |= umount2(place, MNT_DETACH | UMOUNT_NOFOLLOW) == 0;
+  }
+  endmntent(mounts);
+  return any;
+}
+
 void remove_folder(int cell) {
-  char path[64], place[128];
+  char path[64];
   folder_of(cell, path);
-  const auto unmount = [&](const char* name) {
-    snprintf(place, sizeof place, "%s/%s", path, name);
-    return umount2(place, MNT_DETACH) == 0;
-  };
-  for (bool any = true; any;) {
-    any = unmount("proc");
-    for (const char* name : kPaths) any |= unmount(name);
+  while (unmount_some(path)) {
   }
   const pid_t shell = fork();
   if (shell == 0) {
@@ -510,7 +520,7 @@ void remove_folder(int cell) {
   const int nowhere = open("/dev/null", O_RDWR);
   for (const int standard : Ints{0, 1, 2}) dup2(nowhere, standard);
   if (chroot(path) != 0 || chdir("/") != 0) _exit(1);
-  setpgid(0, 0);
+  setsid();   // no call reaches the groups of others
   constexpr struct {
     int which;
     rlim_t most;
@@ -662,6 +672,18 @@ static void unlock_files_of_others() {
   });
 }
 
+// Init waits for an orphan. It learns of it by a pipe, whose first page stays once it was used.
+static void leave_an_orphan() {
+  pid_t& orphan = shared<pid_t>();
+  const pid_t parent = start_child([&] {
+    const pid_t child = fork();
+    if (child == 0) _exit(0);
+    orphan = CHECK_OK(child);
+  });
+  CHECK_EQ(wait_for(parent), 0);
+  CHECK(eventually([&] { return kill(orphan, 0) != 0; }));
+}
+
 // In a process of its own, which takes along what all this needs.
 static void rage_in_cell(uint64_t calls, uint64_t seed, int64_t seconds) {
   const pid_t cell = start_child([=] {
@@ -684,6 +706,7 @@ TEST(random_calls_with_random_arguments) {
   CHECK_OK(fcntl(nowhere, F_SETLK, &lock));
   close(nowhere);
   unlock_files_of_others();
+  leave_an_orphan();
   rage_in_cell(1000, seed + kCells, 5);
   before.take();
   before.take();
