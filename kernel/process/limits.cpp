@@ -58,10 +58,11 @@ Result<UserCharge> UserCharge::take(Ref<identity::UserRecord> user, uint64_t lim
   return charge;
 }
 
-void UserCharge::move_to(Ref<identity::UserRecord> user) {
+void UserCharge::move_to(const Ref<identity::UserRecord>& user) {
+  if (user_ == nullptr || user_ == user) return;
   user->charge_process(kUnlimited);
   user_->uncharge_process();
-  user_ = std::move(user);
+  user_ = user;
 }
 
 UserCharge::~UserCharge() {

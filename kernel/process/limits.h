@@ -73,9 +73,8 @@ class UserCharge {
   UserCharge(UserCharge&& other) noexcept = default;
   UserCharge& operator=(UserCharge&& other) noexcept { user_.swap(other.user_); return *this; }
   ~UserCharge();
-  identity::UserRecord* user() const { return user_.get(); }
-  // Counts the process for `user` instead, beyond that user's limit if need be: setuid(2) does not fail for it.
-  void move_to(Ref<identity::UserRecord> user);
+  // Counts the process for `user` instead, beyond that user's limit if need be. A token of nobody stays one.
+  void move_to(const Ref<identity::UserRecord>& user);
 
  private:
   Ref<identity::UserRecord> user_;

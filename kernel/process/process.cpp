@@ -56,10 +56,17 @@ void Process::set_arguments(Ref<ArgumentBlock> value) { exchange_locked(lock, ar
 void Process::set_executable(file::Path value) { exchange_locked(lock, executable_, std::move(value)); }
 
 void Process::set_credentials(identity::CredentialsRef value) {
-  // The process moves from one user's count to the other's, whatever the new limit: setuid(2) does not fail for it; the
-  // next fork does.
-  if (charge_.user() != nullptr && charge_.user() != value->user.get()) charge_.move_to(value->user);
-  exchange_locked(lock, credentials_, std::move(value));
+  sync::SpinGuard guard(lock);
+  charge_.move_to(value->user);
+  std::swap(credentials_, value);
+}
+
+bool Process::replace_credentials(const identity::CredentialsRef& before, identity::CredentialsRef value) {
+  sync::SpinGuard guard(lock);
+  if (credentials_ != before) return false;
+  charge_.move_to(value->user);
+  std::swap(credentials_, value);
+  return true;
 }
 
 void Process::switch_address_space(Ref<vm::AddressSpace> value) {

@@ -170,7 +170,20 @@ class Process final : public RefCounted<Process>,
   void set_descriptors(Ref<file::DescriptorTable> value);
   void set_fs(Ref<file::FsContext> value);
   void set_actions(Ref<SignalActions> value);
-  void set_credentials(identity::CredentialsRef value);   // moves the count of processes per user (L4)
+  // For the only thread of a process. This and the next two move the process to its new user's count, whatever the limit:
+  // setuid(2) does not fail for it, the next fork does (L4).
+  void set_credentials(identity::CredentialsRef value);
+  // Changes nothing and returns false when the credentials are not `before` any more.
+  bool replace_credentials(const identity::CredentialsRef& before, identity::CredentialsRef value);
+  // Replaces them by change(credentials), which is called again when another thread was faster. Errors: those of change.
+  template <class Change>
+  Result<> change_credentials(Change&& change) {
+    while (true) {
+      const identity::CredentialsRef before = credentials();
+      identity::CredentialsRef changed = TRY(change(*before));
+      if (replace_credentials(before, std::move(changed))) return {};
+    }
+  }
   void set_limits(Ref<const Limits> value);
   void set_arguments(Ref<ArgumentBlock> value);
   void set_executable(file::Path value);
@@ -191,7 +204,7 @@ class Process final : public RefCounted<Process>,
   friend class ForkReservation;
   const Ref<Pid> pid_;
   Slot slot_;
-  UserCharge charge_;                          // RLIMIT_NPROC
+  UserCharge charge_;                          // RLIMIT_NPROC; for credentials_->user, except in process 0
   Ref<vm::AddressSpace> address_space_;
   Ref<file::DescriptorTable> descriptors_;
   Ref<file::FsContext> fs_;

@@ -2,6 +2,7 @@
 // Credentials, capabilities, limits, prctl, priorities.
 #include <fcntl.h>
 #include <grp.h>
+#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/fsuid.h>
@@ -9,13 +10,27 @@
 #include <sys/resource.h>
 #include <sys/syscall.h>
 
-#include "check.h"
+#include "kernel_state.h"
 
 namespace {
 void become_user(uid_t user = 1000) {
   CHECK_OK(setgroups(0, nullptr));
   CHECK_OK(setgid(user));
   CHECK_OK(setuid(user));
+}
+
+// Past libc, which would let all threads of the process make the call.
+void* change_user_to_and_fro(void*) {
+  for (int i = 0; i < 10000; i++) {
+    CHECK_OK(syscall(SYS_setresuid, 1000 + i % 3, 0, 0));
+    CHECK_OK(syscall(SYS_setresuid, 0, 0, 0));
+  }
+  return nullptr;
+}
+void* change_group(void* until) {
+  for (gid_t group = 1; !__atomic_load_n(static_cast<bool*>(until), __ATOMIC_RELAXED); group = group % 100 + 1)
+    CHECK_OK(syscall(SYS_setresgid, group, group, group));
+  return nullptr;
 }
 }  // namespace
 
@@ -143,6 +158,37 @@ TEST(L4_count_moves_on_setuid) {
              wait_for(children[1]);
            }),
            0);
+}
+
+TEST(L4_count_is_exact_when_threads_change_ids_at_once) {
+  CHECK_EQ(in_child([] {
+             pthread_t thread[3];
+             for (pthread_t& each : thread) CHECK_EQ(pthread_create(&each, nullptr, change_user_to_and_fro, nullptr), 0);
+             change_user_to_and_fro(nullptr);
+             for (const pthread_t each : thread) CHECK_EQ(pthread_join(each, nullptr), 0);
+             check_audit();
+           }),
+           0);
+  check_audit();
+}
+
+// A change that is lost could give a process rights back that it had given up.
+TEST(changes_of_credentials_by_threads_at_once_are_all_kept) {
+  for (int round = 0; round < 10; round++)
+    CHECK_EQ(in_child([] {
+               bool stop = false;
+               pthread_t thread;
+               CHECK_EQ(pthread_create(&thread, nullptr, change_group, &stop), 0);
+               for (int capability = 0; capability < 40; capability++) {
+                 CHECK_OK(prctl(PR_CAPBSET_DROP, capability, 0, 0, 0));
+                 sched_yield();
+               }
+               __atomic_store_n(&stop, true, __ATOMIC_RELAXED);
+               CHECK_EQ(pthread_join(thread, nullptr), 0);
+               for (int capability = 0; capability < 40; capability++)
+                 CHECK_EQ(prctl(PR_CAPBSET_READ, capability, 0, 0, 0), 0);
+             }),
+             0);
 }
 
 TEST(L7_limits_are_inherited_and_separate) {

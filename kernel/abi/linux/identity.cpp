@@ -10,14 +10,19 @@ namespace {
 
 using identity::Credentials;
 using identity::CredentialsRef;
+using process::Process;
 
-// Makes changed credentials the process's own. Whoever has changed ids must not be inspected by who could before.
-CallResult install(const Call& call, const Credentials& before, Result<Ref<Credentials>> changed) {
-  Ref<Credentials> now = TRY(changed);
-  if (now->euid != before.euid || now->egid != before.egid || now->fsuid != before.fsuid || now->fsgid != before.fsgid)
-    call.process().clear(process::kDumpable);
-  call.process().set(process::kSetId);
-  call.process().set_credentials(std::move(now));
+// Makes change(credentials) the process's own. Whoever has changed ids must not be inspected by who could before.
+template <class Change>
+CallResult change_ids(const Call& call, Change&& change) {
+  Process& process = call.process();
+  TRY(process.change_credentials([&](const Credentials& before) -> Result<CredentialsRef> {
+    const CredentialsRef now = TRY(change(before));
+    if (now->euid != before.euid || now->egid != before.egid || now->fsuid != before.fsuid || now->fsgid != before.fsgid)
+      process.clear(process::kDumpable);
+    process.set(process::kSetId);
+    return now;
+  }));
   return 0;
 }
 
@@ -76,42 +81,44 @@ CallResult sys_getresgid(const Call& call) {
 }
 
 CallResult sys_setuid(const Call& call) {
-  const CredentialsRef now = call.process().credentials();
-  return install(call, *now, identity::set_uid(*now, call.as_unsigned(0)));
+  return change_ids(call, [&](const Credentials& now) { return identity::set_uid(now, call.as_unsigned(0)); });
 }
 CallResult sys_setgid(const Call& call) {
-  const CredentialsRef now = call.process().credentials();
-  return install(call, *now, identity::set_gid(*now, call.as_unsigned(0)));
+  return change_ids(call, [&](const Credentials& now) { return identity::set_gid(now, call.as_unsigned(0)); });
 }
 CallResult sys_setreuid(const Call& call) {
-  const CredentialsRef now = call.process().credentials();
-  return install(call, *now, identity::set_reuid(*now, call.as_unsigned(0), call.as_unsigned(1)));
+  return change_ids(call, [&](const Credentials& now) {
+    return identity::set_reuid(now, call.as_unsigned(0), call.as_unsigned(1));
+  });
 }
 CallResult sys_setregid(const Call& call) {
-  const CredentialsRef now = call.process().credentials();
-  return install(call, *now, identity::set_regid(*now, call.as_unsigned(0), call.as_unsigned(1)));
+  return change_ids(call, [&](const Credentials& now) {
+    return identity::set_regid(now, call.as_unsigned(0), call.as_unsigned(1));
+  });
 }
 CallResult sys_setresuid(const Call& call) {
-  const CredentialsRef now = call.process().credentials();
-  return install(call, *now, identity::set_resuid(*now, call.as_unsigned(0), call.as_unsigned(1), call.as_unsigned(2)));
+  return change_ids(call, [&](const Credentials& now) {
+    return identity::set_resuid(now, call.as_unsigned(0), call.as_unsigned(1), call.as_unsigned(2));
+  });
 }
 CallResult sys_setresgid(const Call& call) {
-  const CredentialsRef now = call.process().credentials();
-  return install(call, *now, identity::set_resgid(*now, call.as_unsigned(0), call.as_unsigned(1), call.as_unsigned(2)));
+  return change_ids(call, [&](const Credentials& now) {
+    return identity::set_resgid(now, call.as_unsigned(0), call.as_unsigned(1), call.as_unsigned(2));
+  });
 }
 
 // These two answer with the id that was, and never with an error.
 CallResult sys_setfsuid(const Call& call) {
-  const CredentialsRef now = call.process().credentials();
-  if (call.as_unsigned(0) != now->fsuid)
-    static_cast<void>(install(call, *now, identity::set_fsuid(*now, call.as_unsigned(0))));
-  return now->fsuid;
+  const CredentialsRef before = call.process().credentials();
+  if (call.as_unsigned(0) != before->fsuid)
+    static_cast<void>(change_ids(call, [&](const Credentials& now) { return identity::set_fsuid(now, call.as_unsigned(0)); }));
+  return before->fsuid;
 }
 CallResult sys_setfsgid(const Call& call) {
-  const CredentialsRef now = call.process().credentials();
-  if (call.as_unsigned(0) != now->fsgid)
-    static_cast<void>(install(call, *now, identity::set_fsgid(*now, call.as_unsigned(0))));
-  return now->fsgid;
+  const CredentialsRef before = call.process().credentials();
+  if (call.as_unsigned(0) != before->fsgid)
+    static_cast<void>(change_ids(call, [&](const Credentials& now) { return identity::set_fsgid(now, call.as_unsigned(0)); }));
+  return before->fsgid;
 }
 
 CallResult sys_getgroups(const Call& call) {
@@ -122,13 +129,14 @@ CallResult sys_getgroups(const Call& call) {
   return now->group_count;
 }
 CallResult sys_setgroups(const Call& call) {
-  const CredentialsRef now = call.process().credentials();
-  if (!now->capable(identity::Capability::Setgid)) return Error(Errno::Perm);
-  const uint64_t count = call.args[0];
-  if (count > identity::kMaxGroups) return Error(Errno::Inval);
-  identity::Gid groups[identity::kMaxGroups];
-  TRY(vm::copy_in(groups, call.args[1], count * sizeof(identity::Gid)));
-  return install(call, *now, identity::set_groups(*now, {groups, static_cast<size_t>(count)}));
+  return change_ids(call, [&](const Credentials& now) -> Result<Ref<Credentials>> {
+    if (!now.capable(identity::Capability::Setgid)) return Error(Errno::Perm);
+    const uint64_t count = call.args[0];
+    if (count > identity::kMaxGroups) return Error(Errno::Inval);
+    identity::Gid groups[identity::kMaxGroups];
+    TRY(vm::copy_in(groups, call.args[1], count * sizeof(identity::Gid)));
+    return identity::set_groups(now, {groups, static_cast<size_t>(count)});
+  });
 }
 
 CallResult sys_capget(const Call& call) {
@@ -158,9 +166,9 @@ CallResult sys_capset(const Call& call) {
     inheritable |= uint64_t{word.inheritable} << 32 * i;
   }
   constexpr uint64_t kKnown = identity::kAllCapabilities;   // bits beyond the last capability are ignored
-  const CredentialsRef now = call.process().credentials();
-  return install(call, *now,
-                 identity::set_capabilities(*now, effective & kKnown, permitted & kKnown, inheritable & kKnown));
+  return change_ids(call, [&](const Credentials& now) {
+    return identity::set_capabilities(now, effective & kKnown, permitted & kKnown, inheritable & kKnown);
+  });
 }
 
 }  // namespace tine::abi::linux_abi

@@ -57,10 +57,11 @@ Result<> get_thread_name(const Call& call) {
 // Changes the caller's credentials by change(Credentials&).
 template <class Change>
 Result<> change_credentials(const Call& call, Change&& change) {
-  const auto changed = TRY(call.process().credentials()->clone());
-  TRY(change(*changed));
-  call.process().set_credentials(changed);
-  return {};
+  return call.process().change_credentials([&](const Credentials& before) -> Result<identity::CredentialsRef> {
+    const Ref<Credentials> changed = TRY(before.clone());
+    TRY(change(*changed));
+    return identity::CredentialsRef(changed);
+  });
 }
 
 Result<> set_keep_caps(const Call& call) {
@@ -74,8 +75,8 @@ Result<> set_keep_caps(const Call& call) {
 
 Result<> drop_bounding(const Call& call) {
   if (call.args[1] > kLastCapability) return Error(Errno::Inval);
-  if (!call.process().credentials()->capable(Capability::Setpcap)) return Error(Errno::Perm);
   return change_credentials(call, [&](Credentials& credentials) -> Result<> {
+    if (!credentials.capable(Capability::Setpcap)) return Error(Errno::Perm);
     credentials.bounding &= ~bit_of(call.args[1]);
     return {};
   });
