@@ -8,27 +8,13 @@
 #include <sys/syscall.h>
 #include <sys/time.h>
 
-#include "check.h"
+#include "kernel_state.h"
+#include "random.h"
 
 namespace {
 
 constexpr size_t kMemory = 64 * 1024;
 constexpr int kMostDescriptor = 48;
-
-class Random {
- public:
-  explicit Random(uint64_t seed) : state_(seed * 0x9e3779b97f4a7c15 + 1) {}
-  uint64_t next() {
-    state_ ^= state_ << 13;
-    state_ ^= state_ >> 7;
-    state_ ^= state_ << 17;
-    return state_;
-  }
-  uint64_t below(uint64_t limit) { return next() % limit; }
-
- private:
-  uint64_t state_;
-};
 
 // What an argument may look like to the call.
 uint64_t argument(Random& random, char* memory) {
@@ -193,6 +179,18 @@ TEST(random_calls_of_many_processes) {
       for (int standard : Ints{0, 1, 2}) dup2(null, standard);
       storm(seed + i, kCallsEach);
     });
-  for (const pid_t child : children) CHECK_EQ(wait_for(child), 0);
-  if (access("/proc/tine/audit", R_OK) == 0) CHECK(strstr(read_text("/proc/tine/audit"), "clean"));
+  unsigned ended = 0;
+  const auto all_have_ended = [&] {
+    for (int how; waitpid(-1, &how, WNOHANG) > 0; ended++) CHECK_EQ(how, 0);
+    return ended == kProcesses;
+  };
+  // Some of these calls wait for ever on Linux, the control: there it is enough that the processes can be ended.
+  const bool on_linux = access("/proc/tine/audit", F_OK) != 0;
+  if (!eventually(all_have_ended, on_linux ? 10 : 40)) {
+    CHECK(on_linux);
+    for (const pid_t child : children) kill(child, SIGKILL);
+    while (wait(nullptr) > 0) {
+    }
+  }
+  check_audit();
 }
