@@ -33,11 +33,36 @@ static long long take_count(char* text) {
   return atoll(count);
 }
 
+// The parent that the process's line in /proc/PID/stat names; 0: it does not. The name before it may hold a parenthesis of
+// its own: the last one ends it.
+static pid_t parent_in(const char* stat_line) {
+  const char* after_name = strrchr(stat_line, ')');
+  pid_t parent = 0;
+  return after_name != nullptr && sscanf(after_name, ") %*c %d", &parent) == 1 ? parent : 0;
+}
+
+// Anonymous pages of those who run the test, up to init. They go on meanwhile, and may touch one for the first time at any
+// moment.
+static long long frames_of_ancestors() {
+  long long frames = 0;
+  for (pid_t process = getppid(); process > 0;) {
+    char path[32];
+    long long resident = 0, of_files = 0;
+    snprintf(path, sizeof path, "/proc/%d/statm", process);
+    CHECK_EQ(sscanf(read_text(path), "%*d %lld %lld", &resident, &of_files), 2);
+    frames += resident - of_files;
+    snprintf(path, sizeof path, "/proc/%d/stat", process);
+    process = parent_in(read_text(path));
+  }
+  return frames;
+}
+
 // The frames of each kind are named so; only told when something else is not as before.
 static constexpr char kFrames[] = "frames ";
 
 // Free frames and objects count; how frames in use are divided may shift between kinds. What is kept once made counts as
 // free: the tables that map kernel stacks, and what the caches of objects occupy, as each kind of objects is counted itself.
+// So does what those have who run the test.
 void KernelState::take() {
   if (this != &now) {
     touch_stack();
@@ -70,7 +95,7 @@ void KernelState::take() {
     line += strcspn(line, "\n");
     line += *line == '\n';
   }
-  add("free frames", free_frames);
+  add("free frames", free_frames + frames_of_ancestors());
   const char* const files[] = {"/proc/sys/kern/nprocs", "/proc/sys/kern/nthreads"};
   for (const char* name : files) add(name, atoll(read_text(name)));
 }
@@ -125,10 +150,7 @@ static void for_each_stat(Visitor visit) {
 
 static void kill_children() {
   for_each_stat([](pid_t process, const char* line) {
-    // The name may hold a parenthesis of its own: the last one ends it.
-    const char* after_name = strrchr(line, ')');
-    int parent = 0;
-    if (after_name && sscanf(after_name, ") %*c %d", &parent) == 1 && parent == getpid()) kill(process, SIGKILL);
+    if (parent_in(line) == getpid()) kill(process, SIGKILL);
   });
 }
 
