@@ -112,7 +112,7 @@ class TimerNote final : public Knote, public mem::FromCache<TimerNote> {
           next_ += missed * period_;
         }
         next_ += period_;
-        alarm_.arm(next_);
+        alarm_.arm(std::max(next_, now + sched::kLeastTimerDelay));
       }
       home.enqueue(*this);
     }

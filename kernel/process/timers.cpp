@@ -11,8 +11,6 @@ namespace tine::process {
 
 namespace {
 
-// Bounds how often one timer can interrupt: expiries that come faster are counted as overruns.
-inline constexpr Nanoseconds kLeastDelay = 50 * kMicrosecond;
 inline constexpr Nanoseconds kLeastCpuDelay = kMillisecond;
 
 Nanoseconds saturating_add(Nanoseconds a, Nanoseconds b) { return a > kForever - b ? kForever : a + b; }
@@ -87,7 +85,7 @@ void IntervalTimers::arm(ClockTimer& timer, Nanoseconds now) {
           ? 1
           : std::clamp(process_.thread_count.load(std::memory_order_relaxed), 1u, machine::cpu_count());
   const Nanoseconds delay =
-      is_cpu_clock(timer.clock) ? std::max(left / cpus, kLeastCpuDelay) : std::max(left, kLeastDelay);
+      is_cpu_clock(timer.clock) ? std::max(left / cpus, kLeastCpuDelay) : std::max(left, sched::kLeastTimerDelay);
   const Nanoseconds deadline = saturating_add(sched::uptime(), delay);
   if (deadline != kForever) timer.sched::Timer::arm(deadline);
 }

@@ -17,6 +17,10 @@
 
 namespace tine::sched {
 
+namespace {
+constexpr Nanoseconds kLongestRun = 100 * kMicrosecond;   // of callbacks, one after the other
+}
+
 class TimerQueue {
  public:
   // Interrupts off; this CPU's queue.
@@ -128,11 +132,20 @@ void TimerQueue::program(Nanoseconds deadline) {
   machine::arm_timer(deadline);
 }
 
+// Timers that are armed anew faster than they can be served must not keep the CPU: after a while its threads have it for
+// as long as the timers had.
 void TimerQueue::run_due() {
   const Nanoseconds start = uptime();
-  programmed_ = kForever;
-  while (Timer* timer = take_due(uptime())) timer->callback_(*timer);
-  const Nanoseconds now = uptime();
+  Nanoseconds now = start;
+  programmed_ = 0;   // nobody needs to arm the hardware before all is over
+  while (Timer* timer = take_due(now)) {
+    timer->callback_(*timer);
+    now = uptime();
+    if (now - start > kLongestRun) break;
+  }
+  running_.store(nullptr, std::memory_order_release);
+  now = uptime();
+  const Nanoseconds pause = now - start > kLongestRun ? now - start : 0;
   if (tick_ <= now) {
     tick_ = kForever;
     on_tick(now);
@@ -142,7 +155,8 @@ void TimerQueue::run_due() {
     sync::SpinGuard guard(lock_);
     if (!timers_.empty()) next = std::min(next, timers_.begin()->deadline());
   }
-  program(next);
+  programmed_ = kForever;
+  program(pause != 0 ? std::max(next, now + pause) : next);
   local_queue().interrupt_time += now - start;
 }
 

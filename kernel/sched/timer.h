@@ -10,6 +10,9 @@
 
 namespace tine::sched {
 
+// Bounds how often one periodic timer can interrupt: whoever arms it counts the expiries that come faster.
+inline constexpr Nanoseconds kLeastTimerDelay = 50 * kMicrosecond;
+
 class Timer : public boost::intrusive::set_base_hook<> {
  public:
   using Callback = void (*)(Timer& timer);   // interrupt context: may wake threads, may arm timers, may not sleep

@@ -187,6 +187,31 @@ TEST(C12_posix_timers_are_not_inherited) {
            0);
 }
 
+TEST(many_fast_timers_leave_time_for_programs) {
+  const pid_t child = start_child([] {
+    sigset_t blocked;
+    sigemptyset(&blocked);
+    sigaddset(&blocked, SIGUSR1);
+    CHECK_OK(sigprocmask(SIG_BLOCK, &blocked, nullptr));
+    sigevent event = {};
+    event.sigev_notify = SIGEV_SIGNAL;
+    event.sigev_signo = SIGUSR1;
+    const itimerspec always = {{0, 1}, {0, 1}};
+    for (int i = 0; i < 500; i++) {
+      timer_t timer;
+      CHECK_OK(timer_create(CLOCK_MONOTONIC, &event, &timer));
+      CHECK_OK(timer_settime(timer, 0, &always, nullptr));
+    }
+    raise(SIGSTOP);
+  });
+  int how = 0;
+  CHECK_EQ(waitpid(child, &how, WUNTRACED), child);
+  CHECK(WIFSTOPPED(how));
+  burn_ms(50);
+  CHECK_OK(kill(child, SIGKILL));
+  CHECK_EQ(wait_for(child), 128 + SIGKILL);
+}
+
 TEST(RLIMIT_CPU_raises_SIGXCPU) {
   CHECK_EQ(in_child([] { system("ulimit -t 1; exec busybox sh -c 'while :; do :; done'") == 0 ? _exit(0) : _exit(1); }),
            1);

@@ -135,6 +135,14 @@ TEST(kqueue_knotes_without_a_file_are_bounded) {
   change(kq, made, EVFILT_USER, EV_ADD);
 }
 
+TEST(kqueue_fast_timers_leave_time_for_programs) {
+  const int kq = CHECK_OK(kqueue());
+  for (uintptr_t timer = 0; timer < 50; timer++) change(kq, timer, EVFILT_TIMER, EV_ADD, NOTE_NSECONDS, 1);
+  const int64_t before = now_ns();
+  while (now_ns() - before < 50'000'000) CHECK(next(kq).data >= 1);
+  close(kq);
+}
+
 TEST(kqueue_timer_units) {
   struct Case {
     unsigned unit;
