@@ -76,7 +76,8 @@ FUNCTION system_call_entry
 END_FUNCTION system_call_entry  // and on into leave_by_sysret
 
 // SYSRET takes rip from rcx and rflags from r11, so it serves only when the frame agrees; and with a
-// non-canonical rcx it would fault in the kernel on the program's stack.
+// non-canonical rcx it would fault in the kernel on the program's stack. With TF it traps before the program's next
+// instruction, to which the program would then come back in the same way; and it takes RF away.
 .global leave_by_sysret
 leave_by_sysret:
   movq FRAME_RIP(%rsp), %rax
@@ -87,6 +88,8 @@ leave_by_sysret:
   jne leave_by_iret_with_registers
   cmpq %r11, FRAME_RFLAGS - FRAME_ORIG_RAX(%rsp)
   jne leave_by_iret_with_registers
+  testl $(RFLAGS_TRAP | RFLAGS_RESUME), %r11d
+  jnz leave_by_iret_with_registers
   movq FRAME_SIZE - FRAME_ORIG_RAX - 16(%rsp), %rsp
   swapgs
   sysretq

@@ -33,6 +33,9 @@
 #define USER_ADDRESS_BITS 47
 #define LAST_USER_PAGE 0x7ffffffff000  // never mapped: kUserEnd
 
+#define RFLAGS_TRAP (1 << 8)
+#define RFLAGS_RESUME (1 << 16)
+
 #define MSR_EFER 0xc0000080
 #define EFER_SYSCALL (1 << 0)
 #define EFER_LONG_MODE (1 << 8)

@@ -116,6 +116,7 @@ void init_cpu(unsigned id, CpuStacks& stacks) {
   const TablePointer idt_pointer{sizeof idt - 1, reinterpret_cast<uint64_t>(idt)};
   asm volatile("lgdt %0" ::"m"(gdt_pointer));
   asm volatile("lidt %0" ::"m"(idt_pointer));
+  asm volatile("lldt %w0" ::"r"(0));   // after a reset it is present, at address 0, where a program might lay gates
   asm volatile(
       "pushq %0\n\t"
       "leaq 1f(%%rip), %%rax\n\t"
