@@ -243,7 +243,7 @@ void prepare_thread(Thread& thread, void (*function)(void*), void* argument) {
                            &thread);
 }
 
-void start(Thread& thread) {
+void start(Thread& thread) NO_THREAD_SAFETY_ANALYSIS {
   // C13: the child starts with what its parent has used, so forking gains nothing.
   Thread& parent = current();
   thread.estcpu = parent.estcpu;
@@ -256,7 +256,9 @@ void start(Thread& thread) {
     thread.virtual_runtime = parent.virtual_runtime;
     queue.let_go(thread);
   }
+  RunQueue& creators = lock_queue_of(thread);   // the thread can be found already, to be given another priority
   thread.cpu.store(choose_cpu_for_fork(thread), std::memory_order_relaxed);
+  creators.lock.unlock();
   change_state(thread, ThreadState::Embryo, ThreadState::Runnable);
   place(thread);
 }
