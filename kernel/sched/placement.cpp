@@ -178,8 +178,12 @@ void on_every_cpu(void (*function)()) {
   ASSERT(set_affinity(thread, affinity).has_value());
 }
 
-void set_priority(Thread& thread, Priority priority) NO_THREAD_SAFETY_ANALYSIS {
+bool replace_priority(Thread& thread, Priority before, Priority priority) NO_THREAD_SAFETY_ANALYSIS {
   RunQueue& queue = lock_queue_of(thread);
+  if (thread.priority != before) {
+    queue.lock.unlock();
+    return false;
+  }
   if (RunQueue::is_queued(thread)) {
     queue.take_out(thread);
     thread.priority = priority;
@@ -192,6 +196,7 @@ void set_priority(Thread& thread, Priority priority) NO_THREAD_SAFETY_ANALYSIS {
     if (runs && queue.load() != 0) queue.request_preemption();  // perhaps it is no longer the best
   }
   queue.lock.unlock();
+  return true;
 }
 
 }  // namespace tine::sched

@@ -45,7 +45,8 @@ void interrupt(Thread& thread);            // ends its sleep if that is interrup
 bool interrupt_pending();                  // the running thread has kWorkSignal set
 
 // --- Parameters ---
-void set_priority(Thread& thread, Priority priority);
+// Changes nothing and returns false when the priority is not `before` any more.
+bool replace_priority(Thread& thread, Priority before, Priority priority);
 CpuSet online_cpus();
 Result<> set_affinity(Thread& thread, CpuSet cpus);    // Moves the thread. Inval: no running CPU is in it, or the thread is a CPU's own
 // Moves the running thread to each CPU in turn and calls function() there: for what only a CPU itself may touch.

@@ -30,6 +30,7 @@ struct Priority {
   int8_t nice = 0;             // -20 ... 19
   uint8_t policy = 0;          // SCHED_OTHER 0, SCHED_FIFO 1, SCHED_RR 2, SCHED_BATCH 3, SCHED_IDLE 5
   uint8_t realtime = 0;        // 1 ... 99 for FIFO and RR
+  friend bool operator==(const Priority&, const Priority&) = default;
 };
 
 // Bits of Thread::user_work: reasons to enter return_to_user's slow path.

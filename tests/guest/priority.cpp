@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // setpriority(2), sched_setscheduler(2), sched_setaffinity(2).
+#include <pthread.h>
 #include <sched.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -70,6 +71,35 @@ TEST(policies) {
              CHECK_OK(sched_rr_get_interval(0, &slice));
            }),
            0);
+}
+
+// Another thread changes the policy while this one changes nice: neither change may undo the other.
+TEST(nice_and_policy_set_at_once_are_both_kept) {
+  if (access("/proc/tine/audit", F_OK) != 0) SKIP("Linux loses one of them now and then");
+  struct Race {
+    pid_t thread = gettid();
+    int go = 0, done = 0;
+  } race;
+  constexpr int kRounds = 3000;
+  pthread_t other;
+  const auto set_policies = [](void* argument) -> void* {
+    Race& race = *static_cast<Race*>(argument);
+    for (int round = 1; round <= kRounds; round++) {
+      while (__atomic_load_n(&race.go, __ATOMIC_ACQUIRE) < round) sched_yield();
+      CHECK_OK(set_policy(race.thread, round % 2 ? SCHED_BATCH : SCHED_OTHER, 0));
+      __atomic_store_n(&race.done, round, __ATOMIC_RELEASE);
+    }
+    return nullptr;
+  };
+  CHECK_EQ(pthread_create(&other, nullptr, set_policies, &race), 0);
+  for (int round = 1; round <= kRounds; round++) {
+    __atomic_store_n(&race.go, round, __ATOMIC_RELEASE);
+    CHECK_OK(setpriority(PRIO_PROCESS, 0, round % 16));
+    while (__atomic_load_n(&race.done, __ATOMIC_ACQUIRE) < round) sched_yield();
+    CHECK_EQ(getpriority(PRIO_PROCESS, 0), round % 16);
+    CHECK_EQ(syscall(SYS_sched_getscheduler, race.thread), round % 2 ? SCHED_BATCH : SCHED_OTHER);
+  }
+  CHECK_EQ(pthread_join(other, nullptr), 0);
 }
 
 TEST(affinity_moves_to_the_cpu) {

@@ -97,13 +97,15 @@ CallResult sys_setpriority(const Call& call) {
   const int nice = std::clamp(call.as_int(2), -20, 19);
   Errno error{};
   TRY(for_each_named(call, call.as_int(0), call.as_int(1), [&](Thread& thread, const Rights& rights) {
-    if (!rights.change || (nice < thread.priority.nice && nice < rights.lowest_nice)) {
-      error = rights.change ? Errno::Acces : Errno::Perm;
-      return;
-    }
-    sched::Priority priority = thread.priority;
-    priority.nice = static_cast<int8_t>(nice);
-    sched::set_priority(thread, priority);
+    sched::Priority before, after;
+    do {
+      before = after = thread.priority;
+      if (!rights.change || (nice < before.nice && nice < rights.lowest_nice)) {
+        error = rights.change ? Errno::Acces : Errno::Perm;
+        return;
+      }
+      after.nice = static_cast<int8_t>(nice);
+    } while (!sched::replace_priority(thread, before, after));
   }));
   if (error != Errno{}) return Error(error);
   return 0;

@@ -34,29 +34,34 @@ Result<> check_parameters(int policy, int realtime) {
   return {};
 }
 
-Result<> set_parameters(const Call& call, Thread& target, const Priority& wanted) {
+Result<> check_may_set(const Call& call, const Thread& target, const Priority& now, const Priority& wanted) {
   if (!may_change(call, target.process())) return Error(Errno::Perm);
-  if (!call.process().credentials()->capable(identity::Capability::SysNice)) {
-    const Priority now = target.priority;
-    const uint64_t limit = target.process().limit(process::Resource::RealtimePriority);
-    const bool more_urgent =
-        is_realtime(wanted.policy) && (!is_realtime(now.policy) || wanted.realtime > now.realtime);
-    if (more_urgent && wanted.realtime > limit) return Error(Errno::Perm);
-    if (now.policy == kIdle && wanted.policy != kIdle && !may_set_nice(call, target, now.nice))
-      return Error(Errno::Perm);
-    if (!may_set_nice(call, target, wanted.nice)) return Error(Errno::Perm);
-  }
-  sched::set_priority(target, wanted);
+  if (call.process().credentials()->capable(identity::Capability::SysNice)) return {};
+  const uint64_t limit = target.process().limit(process::Resource::RealtimePriority);
+  const bool more_urgent =
+      is_realtime(wanted.policy) && (!is_realtime(now.policy) || wanted.realtime > now.realtime);
+  if (more_urgent && wanted.realtime > limit) return Error(Errno::Perm);
+  if (now.policy == kIdle && wanted.policy != kIdle && !may_set_nice(call, target, now.nice))
+    return Error(Errno::Perm);
+  if (!may_set_nice(call, target, wanted.nice)) return Error(Errno::Perm);
   return {};
+}
+
+// Gives the target change(what it has).
+template <class Change>
+Result<> set_parameters(const Call& call, Thread& target, Change&& change) {
+  while (true) {
+    const Priority now = target.priority, wanted = change(now);
+    TRY(check_may_set(call, target, now, wanted));
+    if (sched::replace_priority(target, now, wanted)) return {};
+  }
 }
 
 Result<> set_policy(const Call& call, int id, int policy, int realtime) {
   TRY(check_parameters(policy, realtime));
-  const auto target = TRY(thread_by_id(call, id));
-  return set_parameters(call, *target,
-                        {.nice = target->priority.nice,
-                         .policy = static_cast<uint8_t>(policy),
-                         .realtime = static_cast<uint8_t>(realtime)});
+  return set_parameters(call, *TRY(thread_by_id(call, id)), [=](const Priority& now) {
+    return Priority{.nice = now.nice, .policy = static_cast<uint8_t>(policy), .realtime = static_cast<uint8_t>(realtime)};
+  });
 }
 
 // struct sched_attr
@@ -117,12 +122,12 @@ CallResult sys_sched_setattr(const Call& call) {
   if (wanted.flags != 0) return Error(Errno::Inval);
   const auto policy = static_cast<int>(wanted.policy);
   TRY(check_parameters(policy, static_cast<int>(std::min<uint32_t>(wanted.priority, INT32_MAX))));
-  const auto target = TRY(thread_by_id(call, call.as_int(0)));
-  const int nice = is_realtime(policy) ? target->priority.nice : std::clamp(wanted.nice, -20, 19);
-  TRY(set_parameters(call, *target,
-                     {.nice = static_cast<int8_t>(nice),
-                      .policy = static_cast<uint8_t>(policy),
-                      .realtime = static_cast<uint8_t>(wanted.priority)}));
+  TRY(set_parameters(call, *TRY(thread_by_id(call, call.as_int(0))), [&](const Priority& now) {
+    const int nice = is_realtime(policy) ? now.nice : std::clamp(wanted.nice, -20, 19);
+    return Priority{.nice = static_cast<int8_t>(nice),
+                    .policy = static_cast<uint8_t>(policy),
+                    .realtime = static_cast<uint8_t>(wanted.priority)};
+  }));
   return 0;
 }
 
