@@ -166,19 +166,42 @@ bool EpollSet::announce_ready() {
 
 bool EpollSet::has_ready() {
   sync::SpinGuard guard(ready_lock_);
-  return !ready_.empty();
+  return !ready_.empty() || looking_;
 }
 
 // --- Collecting ---
 
-EpollItem* EpollSet::take_ready() {
-  sync::SpinGuard guard(ready_lock_);
-  if (ready_.empty()) return nullptr;
-  EpollItem& item = ready_.front();
-  ready_.pop_front();
-  ready_count_--;
-  return &item;
-}
+// Takes the items off the ready list one by one, each but once: level-triggered ones go back to its end. Until it is
+// done the set counts as ready, though the list may be empty; whoever asks then waits for the mutex and sees what came
+// of it. With nothing to look at it does not count, or two threads could keep each other from sleeping for ever.
+class EpollSet::Look {
+ public:
+  explicit Look(EpollSet& set) REQUIRES(set.mutex_) : set_(set) {
+    sync::SpinGuard guard(set_.ready_lock_);
+    left_ = set_.ready_count_;
+    set_.looking_ = left_ != 0;
+  }
+  Look(const Look&) = delete;
+  Look& operator=(const Look&) = delete;
+  ~Look() {
+    sync::SpinGuard guard(set_.ready_lock_);
+    set_.looking_ = false;
+  }
+
+  EpollItem* next() {
+    sync::SpinGuard guard(set_.ready_lock_);
+    if (left_ == 0 || set_.ready_.empty()) return nullptr;
+    left_--;
+    EpollItem& item = set_.ready_.front();
+    set_.ready_.pop_front();
+    set_.ready_count_--;
+    return &item;
+  }
+
+ private:
+  EpollSet& set_;
+  size_t left_;
+};
 
 void EpollSet::put_back(EpollItem& item) {
   sync::SpinGuard guard(ready_lock_);
@@ -189,33 +212,33 @@ void EpollSet::put_back(EpollItem& item) {
 
 Result<unsigned> EpollSet::collect(uintptr_t into, unsigned most) {
   sync::MutexGuard guard(mutex_);
-  size_t to_look_at;
-  {
-    sync::SpinGuard ready_guard(ready_lock_);
-    to_look_at = ready_count_;  // level-triggered items go back to the end of the list: look at each but once
-  }
   unsigned stored = 0;
-  for (; to_look_at != 0 && stored < most; to_look_at--) {
-    EpollItem* item = take_ready();
-    if (item == nullptr) break;
-    const PollEvents events = item->look(EpollItem::Watch::No);
-    if (events == 0) continue;
-    const EpollEvent event{events, item->interest_.data};
-    if (!vm::copy_out(into + stored * sizeof event, &event, sizeof event)) {
-      put_back(*item);
-      if (stored == 0) return Error(Errno::Fault);
-      break;
-    }
-    stored++;
-    if (item->one_shot()) {
-      sync::SpinGuard ready_guard(ready_lock_);
-      item->interest_.events &= kFlags;
-    } else if (!item->edge_triggered()) {
-      put_back(*item);
+  bool fault = false;
+  {
+    Look look(*this);
+    while (stored < most) {
+      EpollItem* item = look.next();
+      if (item == nullptr) break;
+      const PollEvents events = item->look(EpollItem::Watch::No);
+      if (events == 0) continue;
+      const EpollEvent event{events, item->interest_.data};
+      if (!vm::copy_out(into + stored * sizeof event, &event, sizeof event)) {
+        put_back(*item);
+        fault = stored == 0;
+        break;
+      }
+      stored++;
+      if (item->one_shot()) {
+        sync::SpinGuard ready_guard(ready_lock_);
+        item->interest_.events &= kFlags;
+      } else if (!item->edge_triggered()) {
+        put_back(*item);
+      }
     }
   }
   // More for others to take: each wake-up of a set wakes but one waiter, which may not have room for all.
   if (has_ready() && waiting_.has_waiters()) waiting_.wake_one();
+  if (fault) return Error(Errno::Fault);
   return stored;
 }
 
@@ -241,18 +264,14 @@ bool EpollSet::poll(Poller* poller) {
   if (!has_ready()) return false;
   // The list says "may be ready": look, and drop those that are not any more.
   mutex_.lock_nested();  // outer before nested
-  size_t to_look_at;
-  {
-    sync::SpinGuard guard(ready_lock_);
-    to_look_at = ready_count_;
-  }
   bool ready = false;
-  for (; to_look_at != 0 && !ready; to_look_at--) {
-    EpollItem* item = take_ready();
-    if (item == nullptr) break;
-    if (item->look(EpollItem::Watch::No) == 0) continue;
-    put_back(*item);
-    ready = true;
+  {
+    Look look(*this);
+    while (EpollItem* item = ready ? nullptr : look.next()) {
+      if (item->look(EpollItem::Watch::No) == 0) continue;
+      put_back(*item);
+      ready = true;
+    }
   }
   mutex_.unlock();
   return ready;

@@ -67,6 +67,7 @@ class EpollSet : public RefCounted<EpollSet>, public mem::FromCache<EpollSet> {
     using type = ItemKey;
     type operator()(const EpollItem& item) const;
   };
+  class Look;
   struct TreeTag;
   struct ReadyTag;
   struct NestedTag;
@@ -81,7 +82,6 @@ class EpollSet : public RefCounted<EpollSet>, public mem::FromCache<EpollSet> {
   EpollItem* find(const file::File& file, int descriptor) REQUIRES(mutex_);
   void remove_item(EpollItem& item) REQUIRES(mutex_);
   Result<unsigned> collect(uintptr_t into, unsigned most);
-  EpollItem* take_ready() REQUIRES(mutex_);
   void put_back(EpollItem& item);
   bool has_ready();
   // A watched file woke its queue. True: a thread that waits for this set was woken.
@@ -96,6 +96,7 @@ class EpollSet : public RefCounted<EpollSet>, public mem::FromCache<EpollSet> {
   sync::Spinlock ready_lock_{"epoll ready"};
   ItemList<ReadyTag> ready_ GUARDED_BY(ready_lock_);
   size_t ready_count_ GUARDED_BY(ready_lock_) = 0;
+  bool looking_ GUARDED_BY(ready_lock_) = false;  // an item may be on no list for the moment (Look)
 
   sched::WaitQueue waiting_{"epoll wait"};     // threads in wait()
   sched::WaitQueue pollers_{"epoll pollers"};  // poll, select and the like on the epoll file

@@ -293,6 +293,25 @@ TEST(many_files_and_waiters_at_once) {
   CHECK_EQ(wait_for(child), 0);
 }
 
+// A set whose only event never ends is ready for everyone at any time, whoever else looks at it just then.
+TEST(looking_at_a_set_does_not_hide_its_events) {
+  static Epoll* epoll;
+  static int looks = 0;
+  constexpr int kLooks = 10'000;
+  Epoll set;
+  epoll = &set;
+  epoll->add(CHECK_OK(eventfd(1, 0)), EPOLLIN);
+  const auto look = [](void*) -> void* {
+    pollfd file = {.fd = epoll->set, .events = POLLIN, .revents = 0};
+    while (__atomic_add_fetch(&looks, 1, __ATOMIC_SEQ_CST) < kLooks) CHECK_EQ(poll(&file, 1, 0), 1);
+    return nullptr;
+  };
+  pthread_t others[2];
+  for (pthread_t& other : others) CHECK_EQ(pthread_create(&other, nullptr, look, nullptr), 0);
+  while (__atomic_load_n(&looks, __ATOMIC_SEQ_CST) < kLooks) CHECK_EQ(epoll->wait(2000), 1);
+  for (pthread_t other : others) CHECK_EQ(pthread_join(other, nullptr), 0);
+}
+
 // Closing files that are registered while the set closes too.
 TEST(files_and_sets_that_close_at_once) {
   for (int round = 0; round < 200; round++) {
