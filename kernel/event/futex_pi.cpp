@@ -118,11 +118,14 @@ Result<> futex_lock_pi(const FutexKey& key, uintptr_t address, Nanoseconds deadl
       waiter.owner = taken.owner;
       bucket.waiters.push_back(waiter);
       waiter_count.fetch_add(1);
-      // Looked up after queueing: a thread that ends later finds the waiter.
-      if (process::find_thread(static_cast<process::PidNumber>(taken.owner)) == nullptr) {
+      // Looked up after queueing: an owner that ends later finds the waiter.
+      const auto owner = process::find_thread(static_cast<process::PidNumber>(taken.owner));
+      if (owner == nullptr || owner->released_pi_futexes.load()) {
         bucket.waiters.erase(bucket.waiters.iterator_to(waiter));
         waiter_count.fetch_sub(1);
-        return Error(Errno::Srch);
+        // At its end it may have given the word up just now, by its list of robust futexes.
+        if ((TRY(load_word(address)) & kFutexTidMask) == taken.owner) return Error(Errno::Srch);
+        continue;
       }
     }
     const Result<> slept = sleep(waiter, deadline);
@@ -178,6 +181,7 @@ void futex_owner_died_pi(const FutexKey& key) {
 }
 
 void release_pi_waiters(process::Thread& thread) {
+  thread.released_pi_futexes.store(true);  // before the count is read: futex_lock_pi does these in the other order
   if (waiter_count.load() == 0) [[likely]]
     return;
   const uint32_t id = static_cast<uint32_t>(thread.shown_id());

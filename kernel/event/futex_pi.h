@@ -14,14 +14,14 @@ namespace tine::event {
 inline constexpr uint32_t kFutexWaiters = 0x8000'0000, kFutexOwnerDied = 0x4000'0000,
                           kFutexTidMask = 0x3fff'ffff;
 
-// Errors: TimedOut, RestartSys, Deadlk (the caller owns it), Srch (the owner does not exist), Fault.
+// Errors: TimedOut, RestartSys, Deadlk (the caller owns it), Srch (the owner does not exist or has ended), Fault.
 Result<> futex_lock_pi(const FutexKey& key, uintptr_t address, Nanoseconds deadline);
 Result<> futex_try_lock_pi(const FutexKey& key, uintptr_t address);  // Again when somebody else owns it
 Result<> futex_unlock_pi(const FutexKey& key, uintptr_t address);    // Perm when the caller does not own it
 
 // The owner has died and its word says so: lets the first waiter try again.
 void futex_owner_died_pi(const FutexKey& key);
-// At the end of a thread: waiters of what it still owns try again and find it gone.
+// At the end of a thread, or of its program: waiters of what it still owns try again and find it gone.
 void release_pi_waiters(process::Thread& thread);
 
 void init_pi_futexes();

@@ -9,6 +9,7 @@
 #include "event/robust_list.h"
 #include "event/signalfd.h"
 #include "process/life_events.h"
+#include "process/thread.h"
 
 namespace tine::event {
 namespace {
@@ -17,9 +18,10 @@ class Subscriber final : public process::LifeSubscriber {
  public:
   void thread_ended(process::Thread& thread) override {
     release_robust_list(thread);
-    clear_child_tid(thread);
     release_pi_waiters(thread);
+    clear_child_tid(thread);  // last: whoever waits for the end of the thread finds its futexes released
   }
+  void executed(process::Process&) override { process::current().released_pi_futexes.store(false); }
   void signalled(process::Process&, int signal) override { tell_signal_files(signal); }
 };
 

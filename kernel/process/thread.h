@@ -77,6 +77,9 @@ class Thread final : public RefCounted<Thread>, public mem::FromCache<Thread>, p
   uintptr_t clear_child_tid = 0;              // CLONE_CHILD_CLEARTID, set_tid_address
   uintptr_t robust_list = 0;
   size_t robust_list_size = 0;
+  // Nobody may wait for this thread as the owner of a futex any more (event/futex_pi.h): it ends. An exec'ed program
+  // begins anew.
+  std::atomic<bool> released_pi_futexes{false};
 
   // --- First step (process/first_step.cpp) ---
   uintptr_t set_child_tid = 0;                // CLONE_CHILD_SETTID: the thread stores its own id there

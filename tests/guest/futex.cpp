@@ -237,6 +237,34 @@ TEST(pi_lock_of_nobody_is_ESRCH_and_of_another_times_out) {
   CHECK_ERRNO(futex(&word, FUTEX_LOCK_PI, 0, &deadline), ETIMEDOUT);
 }
 
+TEST(pi_lock_of_an_owner_that_has_ended_is_ESRCH) {
+  auto& word = shared<uint32_t>();
+  const auto lock = [&] {
+    const timespec deadline = after_ms(CLOCK_REALTIME, 2000);
+    CHECK_ERRNO(futex(&word, FUTEX_LOCK_PI, 0, &deadline), ESRCH);
+  };
+  const pid_t zombie = start_child([&] { store(word, own_tid()); });
+  siginfo_t info;
+  CHECK_OK(waitid(P_PID, static_cast<id_t>(zombie), &info, WEXITED | WNOWAIT));
+  lock();
+  CHECK_EQ(wait_for(zombie), 0);
+
+  // A main thread keeps its number as long as the others run.
+  CHECK_EQ(in_child([&] {
+             static pid_t running = 1;  // 0 once the main thread has ended
+             syscall(SYS_set_tid_address, &running);
+             store(word, own_tid());
+             auto wait_and_lock = [&] {
+               CHECK(eventually([] { return __atomic_load_n(&running, __ATOMIC_SEQ_CST) == 0; }));
+               lock();
+               _exit(0);
+             };
+             Worker worker(wait_and_lock);
+             syscall(SYS_exit, 0);
+           }),
+           0);
+}
+
 TEST(robust_mutex_tells_of_a_dead_owner) {
   struct Shared {
     pthread_mutex_t mutex;
