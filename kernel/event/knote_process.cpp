@@ -73,11 +73,12 @@ class ProcessNote final : public LifeNote, public mem::FromCache<ProcessNote> {
       setting.flags |= kEventClear;
     }
     sync::SpinGuard guard(notes_lock);
-    // The end is announced after the flag is set and under notes_lock: it is seen here, or told later.
-    if (process->has(process::kExiting))
+    enroll(*this, *process);
+    // The end counts the notes after it has set the flag: it is seen here, or told later.
+    if (process->flags.load() & process::kExiting) {
+      withdraw(*this);
       exited(process->exit_status);
-    else
-      enroll(*this, *process);
+    }
     return {};
   }
 

@@ -113,8 +113,8 @@ void hang_up_session(Process& process) {
 void begin_exit(Process& process, int status) {
   sync::SpinGuard guard(process.lock);
   if (process.has(kExiting)) return;
-  process.set(kExiting);
   process.exit_status = status;
+  process.set(kExiting);  // whoever sees it may read the status
   for (Thread& thread : process.threads) tell_to_end(thread);
 }
 
