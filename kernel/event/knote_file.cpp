@@ -110,6 +110,11 @@ class VnodeNote final : public FileNote, public mem::FromCache<VnodeNote> {
     if (setting.flags & kEventClear) happened_ = 0;
     return event.fflags != 0;
   }
+  // Asking must not clear what take() would.
+  bool ready() override {
+    sync::SpinGuard guard(queue->lock);
+    return happened_ != 0;
+  }
 
  private:
   void start_watching() override { watch(file_.inode()->changes); }

@@ -218,8 +218,8 @@ Result<unsigned> Kqueue::collect(uintptr_t into, unsigned most) {
     to_look_at = active_.size();  // level-triggered ones go back to the end: look at each but once
   }
   unsigned stored = 0;
-  bool active_again = false;
-  for (; to_look_at != 0 && stored < most; to_look_at--) {
+  bool active_again = false, fault = false;
+  for (; to_look_at != 0 && stored < most && !fault; to_look_at--) {
     const Ref<Knote> note = take_active();
     if (note == nullptr) break;
     Kevent event;
@@ -237,12 +237,18 @@ Result<unsigned> Kqueue::collect(uintptr_t into, unsigned most) {
       continue;
     }
     if (!enabled || !note->take(event)) continue;
-    if (!vm::copy_out(into + stored * sizeof event, &event, sizeof event)) return Error(Errno::Fault);
-    stored++;
-    if (after_report(*note, event.flags)) active_again = true;
+    fault = !vm::copy_out(into + stored * sizeof event, &event, sizeof event);
+    if (fault) {  // what it tells but once is lost, as on FreeBSD
+      sync::SpinGuard state_guard(lock);
+      enqueue(*note);
+    } else {
+      stored++;
+    }
+    if (fault || after_report(*note, event.flags)) active_again = true;
   }
   // Who looked in the meantime did not see it.
   if (active_again) announce();
+  if (fault && stored == 0) return Error(Errno::Fault);
   return stored;
 }
 

@@ -90,6 +90,22 @@ TEST(kqueue_errors_without_room_end_the_call) {
   CHECK_EQ(error_of(kq, 1, 99, EV_ADD), EINVAL);
 }
 
+TEST(kqueue_events_that_cannot_be_stored_come_again) {
+  const int kq = CHECK_OK(kqueue());
+  change(kq, 1, EVFILT_USER, EV_ADD, NOTE_TRIGGER);
+  change(kq, 2, EVFILT_USER, EV_ADD | EV_ONESHOT, NOTE_TRIGGER);
+  const size_t page = static_cast<size_t>(getpagesize());
+  char* const pages = static_cast<char*>(mmap(nullptr, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANON, -1, 0));
+  CHECK(pages != MAP_FAILED);
+  CHECK_OK(munmap(pages + page, page));
+  auto* const events = reinterpret_cast<struct kevent*>(pages + page) - 1;   // room for one
+  CHECK_EQ(kevent(kq, nullptr, 0, events, 2, &kNow), 1);
+  CHECK_EQ(events[0].ident, 1u);
+  CHECK_ERRNO(kevent(kq, nullptr, 0, events + 1, 1, &kNow), EFAULT);
+  struct kevent both[2];
+  CHECK_EQ(kevent(kq, nullptr, 0, both, 2, &kNow), 2);
+}
+
 TEST(kqueue_dispatch_oneshot_and_udata) {
   const int kq = CHECK_OK(kqueue());
   int here, there;
@@ -234,6 +250,22 @@ TEST(kqueue_vnode_events) {
   CHECK(next(kq).fflags & NOTE_RENAME);
   CHECK_OK(unlink("/tmp/kq_vnode2"));
   CHECK(next(kq).fflags & NOTE_DELETE);
+}
+
+TEST(kqueue_vnode_events_outlast_changes_of_their_knote) {
+  const int kq = CHECK_OK(kqueue());
+  const int file = temporary_file("/tmp/kq_vnode");
+  change(kq, file, EVFILT_VNODE, EV_ADD | EV_CLEAR, NOTE_WRITE);
+  change(kq, file, EVFILT_VNODE, EV_DISABLE, NOTE_WRITE);
+  CHECK_EQ(write(file, "1", 1), 1);
+  CHECK(quiet(kq));
+  change(kq, file, EVFILT_VNODE, EV_ENABLE, NOTE_WRITE);
+  CHECK_EQ(next(kq, 0).fflags, static_cast<unsigned>(NOTE_WRITE));
+  CHECK(quiet(kq));
+  CHECK_EQ(write(file, "2", 1), 1);
+  change(kq, file, EVFILT_VNODE, EV_ADD | EV_CLEAR, NOTE_WRITE);
+  CHECK_EQ(next(kq, 0).fflags, static_cast<unsigned>(NOTE_WRITE));
+  CHECK(quiet(kq));
 }
 
 TEST(kqueue_signal_counts_and_sees_ignored_ones) {
