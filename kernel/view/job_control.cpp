@@ -148,6 +148,7 @@ void Tty::hang_up() {
     discipline_.flush_input();
     discipline_.set_stopped(false);
   }
+  input_taken();
   wake_readers();
   wake_writers();
 }

@@ -56,6 +56,7 @@ Result<> Tty::change_settings(const Termios& settings, uint32_t how) {
     discipline_.set_settings(settings);
     send_locked();
   }
+  if (how == kAfterOutputFlushInput) input_taken();
   // Another mode may make readable what was not, and IXON off lets output go on.
   wake_readers();
   wake_writers();

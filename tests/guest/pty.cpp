@@ -72,6 +72,15 @@ void set_raw(int file, int least, int tenths) {
   CHECK_OK(tcsetattr(file, TCSANOW, &settings));
 }
 
+// Types much, waiting for room.
+pid_t start_typist(const Pty& pty, size_t size) {
+  return start_child([&] {
+    static char text[100'000];
+    for (size_t i = 0; i < size; ++i) text[i] = static_cast<char>(i * 7);
+    for (size_t done = 0; done < size;) done += static_cast<size_t>(CHECK_OK(write(pty.master, text + done, size - done)));
+  });
+}
+
 // The calling process becomes the leader of a session that the slave controls.
 void take_terminal(const Pty& pty) {
   CHECK_OK(setsid());
@@ -457,15 +466,41 @@ TEST(pty_much_input_waits_for_its_reader) {
   const Pty pty = open_pty();
   set_raw(pty.slave, 1, 0);
   constexpr size_t kSize = 100'000;
-  const pid_t typist = start_child([&] {
-    static char text[kSize];
-    for (size_t i = 0; i < kSize; ++i) text[i] = static_cast<char>(i * 7);
-    for (size_t done = 0; done < kSize;) done += static_cast<size_t>(CHECK_OK(write(pty.master, text + done, kSize - done)));
-  });
+  const pid_t typist = start_typist(pty, kSize);
   static char got[kSize];
   for (size_t have = 0; have < kSize;) have += static_cast<size_t>(CHECK_OK(read(pty.slave, got + have, kSize - have)));
   for (size_t i = 0; i < kSize; ++i) CHECK_EQ(got[i], static_cast<char>(i * 7));
   CHECK_EQ(wait_for(typist), 0);
+}
+
+TEST(pty_flushing_input_lets_who_types_go_on) {
+  if (access("/proc/tine", F_OK) != 0) SKIP("Linux lets them wait for a reader");
+  const Pty pty = open_pty();
+  set_raw(pty.slave, 1, 0);
+  const termios raw = get_settings(pty.slave);
+  const pid_t typist = start_typist(pty, 100'000);
+  int status = -1;
+  CHECK(eventually([&] {
+    CHECK_OK(tcsetattr(pty.slave, TCSAFLUSH, &raw));
+    return CHECK_OK(waitpid(typist, &status, WNOHANG)) == typist;
+  }));
+  CHECK_EQ(status, 0);
+}
+
+TEST(pty_hanging_up_lets_who_types_go_on) {
+  const Pty pty = open_pty();
+  set_raw(pty.slave, 1, 0);
+  const pid_t typist = start_typist(pty, 6000);   // fits into a queue emptied once
+  sleep_ms(20);
+  const pid_t leader = start_child([&] {
+    signal(SIGHUP, SIG_IGN);
+    take_terminal(pty);
+    CHECK_OK(vhangup());
+  });
+  CHECK_EQ(wait_for(leader), 0);
+  int status = -1;
+  CHECK(eventually([&] { return CHECK_OK(waitpid(typist, &status, WNOHANG)) == typist; }));
+  CHECK_EQ(status, 0);
 }
 
 TEST(pty_the_directory_lists_all) {
