@@ -8,6 +8,7 @@
 #include "event/kqueue.h"
 #include "event/robust_list.h"
 #include "event/signalfd.h"
+#include "event/timerfd.h"
 #include "process/life_events.h"
 #include "process/thread.h"
 
@@ -33,6 +34,7 @@ Result<> init() {
   init_futexes();
   init_pi_futexes();
   init_kqueue_notes();
+  init_timer_files();
   TRY(init_life_notes());
   return process::subscribe(subscriber.construct());
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // timerfd_create(2): a timer that is read. How often it has expired is worked out when somebody looks; the
-// kernel timer only wakes those who wait, once until the next read. Lock: its spinlock, before its wait
-// queue's and the timer queue's.
+// kernel timer only wakes those who wait, once until the next read. A time on the wall clock is kept as one of the
+// uptime clock and moved when the wall clock is set. Locks: the queue of those who hear of settings of the wall clock
+// -> its spinlock -> its wait queue's and the timer queue's.
 #pragma once
 
 #include "file/file.h"
@@ -10,7 +11,7 @@
 
 namespace tine::event {
 
-class TimerFile final : public file::File, public mem::FromCache<TimerFile> {
+class TimerFile final : public file::File, public mem::FromCache<TimerFile>, private sched::Waiter {
  public:
   static constexpr char kType = 0;
   enum class Clock : uint8_t { Uptime, Wall };
@@ -20,13 +21,16 @@ class TimerFile final : public file::File, public mem::FromCache<TimerFile> {
     Nanoseconds value = 0;     // how long until the next expiry; 0: disarmed
   };
 
-  TimerFile(Clock clock, uint32_t flags) : File(flags, file::Path()), clock(clock), timer_(*this) {}
-  ~TimerFile() override { timer_.cancel(); }
+  // What a setting of its clock does to an absolute time: moves it, or also makes the next read Canceled.
+  enum class OnClockSet : uint8_t { Follow, Cancel };
+
+  TimerFile(Clock clock, uint32_t flags);
+  ~TimerFile() override;
 
   // `value` is a duration. Both return what was set before, with the time that was left.
   Setting set_relative(Setting setting);
   // `value` is a time on the timer's clock, perhaps in the past.
-  Setting set_absolute(Setting setting);
+  Setting set_absolute(Setting setting, OnClockSet on_clock_set);
   Setting get();
 
   Result<size_t> read(file::IoBuffer& into, uint64_t* offset) override;
@@ -46,19 +50,31 @@ class TimerFile final : public file::File, public mem::FromCache<TimerFile> {
     TimerFile& file_;
   };
 
-  Setting set_next(Nanoseconds next, Nanoseconds interval);
+  bool on_wake(uint32_t) override;  // the wall clock has been set
+
+  Setting set_next(Nanoseconds next, Nanoseconds interval) REQUIRES(lock_);
+  Nanoseconds to_uptime(Nanoseconds time) const REQUIRES(lock_);
+  void arm() REQUIRES(lock_);
   Setting remaining(Nanoseconds now) const REQUIRES(lock_);
-  bool try_take(uint64_t& expirations);
+  Result<uint64_t> take();  // Again, Canceled
   bool expired() const {
     sync::SpinGuard guard(lock_);
-    return next_ != 0 && machine::now() >= next_;
+    return canceled_ || (next_ != 0 && machine::now() >= next_);
   }
 
   mutable sync::Spinlock lock_{"timerfd"};
   Nanoseconds next_ GUARDED_BY(lock_) = 0;  // uptime of the first expiry not yet read; 0: disarmed
   Nanoseconds interval_ GUARDED_BY(lock_) = 0;
+  Nanoseconds offset_ GUARDED_BY(lock_) = 0;  // of the clock that next_ was given on, to the uptime clock
+  bool on_wall_clock_ GUARDED_BY(lock_) = false;  // next_ was
+  bool cancels_ GUARDED_BY(lock_) = false, canceled_ GUARDED_BY(lock_) = false;
   sched::WaitQueue expired_{"timerfd"};
   Alarm timer_;
 };
+
+// Moves the timers that were set to times of the wall clock.
+void wall_clock_was_set();
+
+void init_timer_files();
 
 }  // namespace tine::event

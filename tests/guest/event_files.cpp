@@ -111,6 +111,17 @@ TEST(timerfd_counts_missed_periods) {
   CHECK(!readable(timer));
 }
 
+TEST(timerfd_with_an_interval_beyond_all_time_expires_once) {
+  const int timer = CHECK_OK(timerfd_create(CLOCK_MONOTONIC, 0));
+  const itimerspec setting = {{INT64_MAX, 0}, {0, 1'000'000}};
+  CHECK_OK(timerfd_settime(timer, 0, &setting, nullptr));
+  uint64_t count = 0;
+  CHECK_EQ(read(timer, &count, sizeof count), 8);
+  CHECK_EQ(count, 1u);
+  pollfd request = {timer, POLLIN, 0};
+  CHECK_EQ(poll(&request, 1, 20), 0);
+}
+
 TEST(timerfd_absolute_in_the_past_expires_at_once) {
   for (clockid_t clock : Ints{CLOCK_MONOTONIC, CLOCK_REALTIME}) {
     const int timer = CHECK_OK(timerfd_create(clock, 0));
@@ -120,6 +131,45 @@ TEST(timerfd_absolute_in_the_past_expires_at_once) {
     CHECK_EQ(read(timer, &count, sizeof count), 8);
     CHECK_EQ(count, 1u);
   }
+}
+
+TEST(timerfd_on_the_wall_clock_follows_its_setting) {
+  timespec now;
+  CHECK_OK(clock_gettime(CLOCK_REALTIME, &now));
+  const int absolute = CHECK_OK(timerfd_create(CLOCK_REALTIME, 0));
+  const int relative = CHECK_OK(timerfd_create(CLOCK_REALTIME, 0));
+  const itimerspec until = {{}, {now.tv_sec + 1000, 0}}, after = {{}, {1000, 0}};
+  CHECK_OK(timerfd_settime(absolute, TFD_TIMER_ABSTIME, &until, nullptr));
+  CHECK_OK(timerfd_settime(relative, 0, &after, nullptr));
+  const pid_t reader = start_child([&] {
+    uint64_t count = 0;
+    CHECK_EQ(read(absolute, &count, sizeof count), 8);
+    CHECK_EQ(count, 1u);
+  });
+  sleep_ms(20);
+  const timespec later = {now.tv_sec + 2000, 0};
+  CHECK_OK(clock_settime(CLOCK_REALTIME, &later));
+  const bool woken = eventually([&] { return CHECK_OK(waitpid(reader, nullptr, WNOHANG)) == reader; }, 2);
+  CHECK_OK(clock_settime(CLOCK_REALTIME, &now));
+  CHECK(woken);
+  CHECK(!readable(absolute) && !readable(relative));
+  itimerspec left;
+  CHECK_OK(timerfd_gettime(relative, &left));
+  CHECK(left.it_value.tv_sec > 900 && left.it_value.tv_sec <= 1000);
+}
+
+TEST(timerfd_that_a_setting_of_the_clock_cancels) {
+  timespec now;
+  CHECK_OK(clock_gettime(CLOCK_REALTIME, &now));
+  const int timer = CHECK_OK(timerfd_create(CLOCK_REALTIME, TFD_NONBLOCK));
+  const itimerspec setting = {{}, {now.tv_sec + 1000, 0}};
+  CHECK_OK(timerfd_settime(timer, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &setting, nullptr));
+  uint64_t count = 0;
+  CHECK_ERRNO(read(timer, &count, sizeof count), EAGAIN);
+  CHECK_OK(clock_settime(CLOCK_REALTIME, &now));
+  CHECK(readable(timer));
+  CHECK_ERRNO(read(timer, &count, sizeof count), ECANCELED);
+  CHECK_ERRNO(read(timer, &count, sizeof count), EAGAIN);
 }
 
 TEST(timerfd_refuses_bad_arguments) {

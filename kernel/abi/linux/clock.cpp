@@ -3,6 +3,7 @@
 #include "abi/linux/clock_id.h"
 #include "abi/linux/time.h"
 #include "abi/linux/timespec.h"
+#include "event/timerfd.h"
 #include "process/usage.h"
 
 namespace tine::abi::linux_abi {
@@ -37,6 +38,7 @@ Result<> set_wall_clock(const Process& caller, Nanoseconds time) {
   if (time == kForever) return Error(Errno::Inval);
   sched::set_wall_clock(time);
   process::wall_clock_was_set();
+  event::wall_clock_was_set();
   return {};
 }
 

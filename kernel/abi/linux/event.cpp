@@ -200,7 +200,10 @@ CallResult sys_timerfd_settime(const Call& call) {
   const TimerFile::Setting setting = {TRY(to_nanoseconds(spec.interval)), TRY(to_nanoseconds(spec.value))};
   const auto reference = TRY(get_timer(call));
   const auto before =
-      flags & kAbsolute ? reference.timer.set_absolute(setting) : reference.timer.set_relative(setting);
+      flags & kAbsolute
+          ? reference.timer.set_absolute(setting, flags & kCancelOnSet ? TimerFile::OnClockSet::Cancel
+                                                                       : TimerFile::OnClockSet::Follow)
+          : reference.timer.set_relative(setting);
   if (const auto old = call.pointer<ITimerSpec>(3)) TRY(old.store(to_itimerspec(before)));
   return 0;
 }
