@@ -50,6 +50,12 @@ TEST(realtime_clock_can_be_set_by_root_alone) {
   CHECK_OK(clock_settime(CLOCK_REALTIME, &before));
 }
 
+TEST(realtime_clock_is_never_behind_the_uptime) {
+  const timespec origin = {0, 0}, beyond = {INT64_MAX, 0};
+  CHECK_ERRNO(clock_settime(CLOCK_REALTIME, &origin), EINVAL);
+  CHECK_ERRNO(clock_settime(CLOCK_REALTIME, &beyond), EINVAL);
+}
+
 TEST(clock_errors) {
   timespec time;
   CHECK_ERRNO(syscall(SYS_clock_gettime, 77, &time), EINVAL);

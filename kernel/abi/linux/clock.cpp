@@ -35,8 +35,7 @@ Result<ClockReference> find_cpu_clock(Thread& caller, int id) {
 
 Result<> set_wall_clock(const Process& caller, Nanoseconds time) {
   if (!caller.credentials()->capable(identity::Capability::SysTime)) return Error(Errno::Perm);
-  if (time == kForever) return Error(Errno::Inval);
-  sched::set_wall_clock(time);
+  TRY(sched::set_wall_clock(time));
   process::wall_clock_was_set();
   event::wall_clock_was_set();
   return {};
