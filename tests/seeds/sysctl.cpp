@@ -198,10 +198,13 @@ TEST(sysctl_structures) {
   CHECK_EQ(sysctl(boot_mib, 2, &boot, &size, nullptr, 0), 0);
   CHECK(boot.tv_sec <= time(nullptr) && boot.tv_sec > time(nullptr) - 24 * 3600);
 
-  loadavg load = {};
+  loadavg load;
+  memset(&load, 0xff, sizeof load);
   size = sizeof load;
   CHECK_EQ(sysctlbyname("vm.loadavg", &load, &size, nullptr, 0), 0);
   CHECK_EQ(load.fscale, 2048);
+  for (size_t i = sizeof load.ldavg; i < offsetof(loadavg, fscale); ++i)   // nothing of the kernel's between the fields
+    CHECK_EQ(reinterpret_cast<const char*>(&load)[i], 0);
 
   forkstat before = {}, after = {};
   size = sizeof before;

@@ -47,12 +47,13 @@ Result<> read_boot_time(const OldValue& old) {
 // struct loadavg
 struct Load {
   uint32_t average[3];
+  uint32_t padding;
   int64_t scale;
 };
 
 Result<> read_load(const OldValue& old) {
   const sched::LoadAverage load = sched::load_average();
-  return old.store_object(Load{{load.fixed[0], load.fixed[1], load.fixed[2]}, 2048});
+  return old.store_object(Load{{load.fixed[0], load.fixed[1], load.fixed[2]}, 0, 2048});
 }
 
 struct NamedReader {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <span>
+#include <type_traits>
 
 #include "vm/user_ptr.h"
 
@@ -25,6 +26,7 @@ struct OldValue {
   }
   template <class T>
   Result<> store_object(const T& object) const {
+    static_assert(std::has_unique_object_representations_v<T>);  // padding would tell what lay on the kernel's stack
     return store(std::as_bytes(std::span(&object, 1)));
   }
 };
