@@ -51,7 +51,7 @@ struct NewProgram {
   Ref<ArgumentBlock> shown_arguments;
   Ref<file::DescriptorTable> descriptors;
   LoadedProgram loaded;
-  uintptr_t stack = 0;
+  ProgramStack stack;
 
   NewProgram(Ref<file::File> file, std::string_view name, ProgramArguments arguments)
       : file(std::move(file)), name(name), arguments(std::move(arguments)) {}
@@ -107,7 +107,8 @@ Result<> NewProgram::show_arguments() {
   shown_arguments = TRY(mem::make_ref<ArgumentBlock>());
   shown_arguments->text = TRY(mem::Buffer<char>::make(text.size()));
   std::memcpy(shown_arguments->text.data(), text.data(), text.size());
-  shown_arguments->initial_stack = stack;
+  shown_arguments->environment = stack.environment;
+  shown_arguments->auxiliary = stack.auxiliary;
   return {};
 }
 
@@ -143,7 +144,7 @@ Result<> NewProgram::make(const Process& process) {
 
 // Registers, thread pointer and vector state as at a program's start.
 void reset_registers(Thread& thread, const NewProgram& program) {
-  machine::reset_for_program(thread.frame(), program.loaded.start, program.stack);
+  machine::reset_for_program(thread.frame(), program.loaded.start, program.stack.pointer);
   machine::InterruptGuard guard;  // a context switch would save the live registers over what is reset here
   thread.user_state = {};
   machine::reset_extended_state(thread.stack_top());

@@ -60,9 +60,16 @@ enum ProcessFlag : uint32_t {
   kByDescriptor = 1u << 21,      // pdfork's: waiting for any child passes it by
 };
 
+struct StackPart {               // of the stack that a program found when it started
+  uintptr_t start = 0;
+  size_t size = 0;
+};
+
 struct ArgumentBlock : RefCounted<ArgumentBlock>, mem::FromCache<ArgumentBlock> {   // C3
   mem::Buffer<char> text;        // NUL-separated argv, as /proc/PID/cmdline shows it
-  uintptr_t initial_stack = 0;   // where the program found argc, argv, the environment and the auxiliary vector
+  // The program may have written other things there since.
+  StackPart environment;         // the strings
+  StackPart auxiliary;           // the pairs of numbers, the end mark included
 };
 
 struct Tracee;                   // process/tracee.h

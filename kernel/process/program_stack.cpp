@@ -73,14 +73,15 @@ class Image {
 // Where everything lies, from the stack pointer up: words, random bytes, platform, strings, name, a last zero
 // word.
 struct Plan {
-  size_t words, random, platform, text, name, size;
+  size_t auxiliary, words, random, platform, text, environment, name, size;
 
   explicit Plan(const InitialStack& stack) {
-    words = (1 + stack.arguments.argc() + 1 + stack.arguments.envc() + 1 + 2 * kAuxiliaryCount) *
-            sizeof(uint64_t);
+    auxiliary = (1 + stack.arguments.argc() + 1 + stack.arguments.envc() + 1) * sizeof(uint64_t);
+    words = auxiliary + 2 * kAuxiliaryCount * sizeof(uint64_t);
     random = round_up(words, 16);
     platform = random + kRandomBytes;
     text = platform + sizeof(kPlatform);
+    environment = text + stack.arguments.argv_text().size();
     name = text + stack.arguments.text().size();
     size = round_up(name + stack.name.size() + 1 + sizeof(uint64_t), 16);
   }
@@ -120,7 +121,7 @@ void write_words(Image& image, uintptr_t base, const Plan& plan, const InitialSt
 
 }  // namespace
 
-Result<uintptr_t> make_stack(vm::AddressSpace& space, const InitialStack& contents) {
+Result<ProgramStack> make_stack(vm::AddressSpace& space, const InitialStack& contents) {
   const Plan plan(contents);
   // The ABI wants the stack pointer at a multiple of 16; plan.size is one.
   const uintptr_t top = space.layout().stack_top;
@@ -148,7 +149,9 @@ Result<uintptr_t> make_stack(vm::AddressSpace& space, const InitialStack& conten
                  .object = nullptr}));
   if (TRY(space.write_memory(base, memory.span(), vm::Reach::Override)) != plan.size)
     return Error(Errno::NoMem);
-  return base;
+  return ProgramStack{.pointer = base,
+                      .environment = {base + plan.environment, plan.name - plan.environment},
+                      .auxiliary = {base + plan.auxiliary, plan.words - plan.auxiliary}};
 }
 
 }  // namespace tine::process

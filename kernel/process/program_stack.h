@@ -6,6 +6,7 @@
 #include "base/result.h"
 #include "identity/credentials.h"
 #include "process/elf_loader.h"
+#include "process/process.h"
 #include "process/program_arguments.h"
 
 namespace tine::process {
@@ -18,7 +19,13 @@ struct InitialStack {
   std::string_view name;  // AT_EXECFN
 };
 
-// Maps the stack and writes it, in one piece. Returns the initial stack pointer. Errors: NoMem, TooBig.
-Result<uintptr_t> make_stack(vm::AddressSpace& space, const InitialStack& contents);
+// Where make_stack has put what.
+struct ProgramStack {
+  uintptr_t pointer = 0;
+  StackPart environment, auxiliary;
+};
+
+// Maps the stack and writes it, in one piece. Errors: NoMem, TooBig.
+Result<ProgramStack> make_stack(vm::AddressSpace& space, const InitialStack& contents);
 
 }  // namespace tine::process

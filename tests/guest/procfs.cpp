@@ -246,6 +246,23 @@ TEST(procfs_arguments_environment_and_auxiliary_vector) {
   CHECK(found);
 }
 
+// A program may do with its stack what it likes.
+TEST(procfs_environment_and_auxiliary_vector_do_not_depend_on_the_stack_as_it_is_now) {
+  struct Text {
+    explicit Text(const char* path) : size(read(CHECK_OK(open(path, O_RDONLY)), bytes, sizeof bytes)) {}
+    bool operator==(const Text& other) const { return size == other.size && memcmp(bytes, other.bytes, sizeof bytes) == 0; }
+    char bytes[4096] = {};
+    ssize_t size;
+  };
+  const Text environment("/proc/self/environ"), auxiliary("/proc/self/auxv");
+  CHECK(environment.size > 0 && auxiliary.size > 0);
+  auto* argument_count = reinterpret_cast<uintptr_t*>(environ) - 2;   // downwards over argv and its end
+  for (uintptr_t count = 0; *argument_count != count; --argument_count) ++count;
+  *argument_count = UINTPTR_MAX / 16;
+  CHECK(Text("/proc/self/environ") == environment);
+  CHECK(Text("/proc/self/auxv") == auxiliary);
+}
+
 TEST(procfs_threads_are_listed) {
   char name[16];
   snprintf(name, sizeof name, "%d", getpid());
