@@ -88,7 +88,8 @@ Result<Ref<AddressSpace>> AddressSpace::fork() {
 // --- CPUs ---
 
 // The scheduler loads a page table only when it differs from the loaded one. Between two threads of one space
-// the CPU is in no set for a moment, and a flush may pass it by; the generation tells.
+// the CPU is in no set for a moment, and a flush may pass it by; the generation tells. While it is odd, a flush is
+// under way, which may look for CPUs before or after this one has left the set.
 namespace {
 struct LastSpace {
   uint64_t id = 0;
@@ -100,9 +101,9 @@ constinit LastSpace last_space[machine::kMaxCpus];
 void AddressSpace::activate(unsigned cpu) {
   active_.fetch_or(
       CpuSet{1} << cpu);  // from here on a flush interrupts this CPU; one before shows in the generation
+  if (machine::loaded_user_top() != &top()) return;
   const LastSpace& last = last_space[cpu];
-  if (machine::loaded_user_top() == &top() && (last.id != id_ || last.generation != generation_.load()))
-    machine::flush_local_tlb();
+  if (last.id != id_ || last.generation != generation_.load() || last.generation % 2 != 0) machine::flush_local_tlb();
 }
 
 void AddressSpace::deactivate(unsigned cpu) {
@@ -112,8 +113,9 @@ void AddressSpace::deactivate(unsigned cpu) {
 
 // The page tables have changed: first the generation, then the look at who runs here.
 void AddressSpace::flush(uintptr_t start, uintptr_t end) {
-  generation_.fetch_add(1);
+  const uint64_t under_way = generation_.fetch_add(1) + 1;
   if (const CpuSet cpus = active_.load(); cpus != 0) machine::shoot_down_tlb(cpus, start, end);
+  generation_.store(under_way + 1, std::memory_order_release);
 }
 
 // --- Counts ---

@@ -203,7 +203,7 @@ class AddressSpace : public RefCounted<AddressSpace>, public mem::FromCache<Addr
   uint64_t tree_pages() const NO_THREAD_SAFETY_ANALYSIS { return tree_.pages(); }  // an atomic
   // Before pages go.
   void note_peak() REQUIRES(lock_) { peak_resident_ = std::max(peak_resident_, tree_.pages()); }
-  void flush(uintptr_t start, uintptr_t end);
+  void flush(uintptr_t start, uintptr_t end) REQUIRES(lock_);
 
   // fault.cpp
   FaultResult resolve(uintptr_t page, Access access, Removal& removal) REQUIRES(lock_);
@@ -249,7 +249,7 @@ class AddressSpace : public RefCounted<AddressSpace>, public mem::FromCache<Addr
   uint64_t peak_resident_ GUARDED_BY(lock_) = 0;
   const uint64_t id_;  // never used again; what Region::locked_by refers to
   std::atomic<CpuSet> active_{0};
-  std::atomic<uint64_t> generation_{0};  // flushes so far
+  std::atomic<uint64_t> generation_{0};  // twice the flushes so far; odd while one is under way
 
  public:
   boost::intrusive::list_member_hook<> all_hook;  // every address space, for the audit

@@ -14,7 +14,8 @@ class AddressSpace::Removal {
   void finish() { gather_.finish(); }
 
  private:
-  static void flush(void* removal) {
+  // A removal is made, and ends, under the space's lock.
+  static void flush(void* removal) NO_THREAD_SAFETY_ANALYSIS {
     const Removal& self = *static_cast<Removal*>(removal);
     self.space_.flush(self.start_, self.end_);
   }
