@@ -2,7 +2,6 @@
 // Page faults. The page tree alone resolves a write to memory that fork shared; the region map is asked only
 // when there is no page, or the entry does not allow the access.
 #include <array>
-#include <cstring>
 
 #include "vm/address_space.h"
 #include "vm/removal.h"
@@ -58,10 +57,7 @@ FaultResult AddressSpace::resolve(uintptr_t page, Access access, Removal& remova
 // Gives the slot's page, which others have too, a copy of its own in its place.
 Result<> AddressSpace::copy_page(KernelPageTree::Slot slot, Removal& removal) {
   const Entry entry = slot.get();
-  const Frame& original = mem::frame_of(entry.address());
-  const bool zeros = &original == &mem::zero_frame();
-  Frame* copy = TRY(allocate_user_page(zeros ? mem::Contents::Zeroed : mem::Contents::Undefined));
-  if (!zeros) std::memcpy(mem::contents_of(*copy), mem::contents_of(original), kPageSize);
+  Frame* copy = TRY(copy_for_user(mem::frame_of(entry.address())));
   const Entry rights = entry.without(Entry::kFrameMask | Entry::kAccessed | Entry::kDirty);
   tree_.replace(slot, *copy, rights.bits() | (entry.may_write() ? Entry::kWritable : 0), removal);
   return {};
@@ -98,13 +94,15 @@ FaultResult AddressSpace::fill_from_object(const Region& region, uintptr_t page,
   const Result<Frame*> frame =
       region.object->page(region.page_index(page), writes_object ? Access::Write : Access::Read);
   if (!frame) return fault_result(frame.error());
-  if (region.shared()) {
-    tree_.put(*slot, **frame, writable_rights_of(region.protection) | Entry::kShared);
-  } else {
-    tree_.put(*slot, **frame, rights_of(region.protection));
-    if (access == Access::Write)
-      return copy_page(*slot, removal) ? FaultResult::Resolved : FaultResult::OutOfMemory;
+  if (!region.shared() && access == Access::Write) {
+    const Result<Frame*> copy = copy_for_user(**frame);
+    mem::release(**frame);
+    if (!copy) return FaultResult::OutOfMemory;
+    tree_.put(*slot, **copy, writable_rights_of(region.protection));
+    return FaultResult::Resolved;
   }
+  tree_.put(*slot, **frame,
+            region.shared() ? writable_rights_of(region.protection) | Entry::kShared : rights_of(region.protection));
   if (!writes_object) fault_around(region, page, *slot);
   return FaultResult::Resolved;
 }
@@ -158,8 +156,8 @@ FaultResult AddressSpace::populate(uintptr_t start, uintptr_t end) {
 }
 
 FaultResult AddressSpace::populate(uintptr_t start, uintptr_t end, Access access) {
-  Removal removal(*this, start, end);
   for (uintptr_t page = start; page < end; page += kPageSize) {
+    Removal removal(*this, page, page + kPageSize);
     const FaultResult result = resolve(page, access, removal);
     if (result != FaultResult::Resolved) return result;
     if (page % machine::span_of(1) == 0) KernelPages::pause();

@@ -128,8 +128,7 @@ Result<> AddressSpace::split_off(const Region& region) {
   for (uintptr_t page = region.start; page < region.end; page += kPageSize) {
     Frame* original = region.object->resident_page(region.page_index(page));
     if (original == nullptr) continue;
-    const Result<Frame*> copy = allocate_user_page(mem::Contents::Undefined);
-    if (copy) std::memcpy(mem::contents_of(**copy), mem::contents_of(*original), kPageSize);
+    const Result<Frame*> copy = copy_for_user(*original);
     mem::release(*original);
     Frame& made = *TRY(copy);
     const auto slot = tree_.slot(page, removal);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "vm/kernel_pages.h"
 
+#include <cstring>
+
 #include "machine/cpu.h"
 #include "mem/fault_injection.h"
 #include "sched/scheduler.h"
@@ -83,6 +85,13 @@ Result<Frame*> allocate_user_page(mem::Contents contents) {
   Frame* page = TRY(mem::allocate_frame(mem::FrameUse::User, contents));
   page->page = {};
   return page;
+}
+
+Result<Frame*> copy_for_user(const Frame& original) {
+  const bool zeros = &original == &mem::zero_frame();
+  Frame* copy = TRY(allocate_user_page(zeros ? mem::Contents::Zeroed : mem::Contents::Undefined));
+  if (!zeros) std::memcpy(mem::contents_of(*copy), mem::contents_of(original), machine::kPageSize);
+  return copy;
 }
 
 void drain_table_pool() {

@@ -30,6 +30,8 @@ using KernelPageGather = PageGather<KernelPages>;
 
 // A page of anonymous memory with one reference. Errors: NoMem.
 Result<Frame*> allocate_user_page(mem::Contents contents);
+// The same with the contents of `original`.
+Result<Frame*> copy_for_user(const Frame& original);
 
 // Returns this CPU's pooled tables to the frame allocator; see sched::on_every_cpu.
 void drain_table_pool();

@@ -34,7 +34,7 @@
 
 namespace tine::vm {
 
-// Software bit of a leaf entry without any rights: keeps it from being zero.
+// Software bit of a leaf entry without any rights, or without a page while that is replaced: keeps it from being zero.
 inline constexpr uint64_t kHeld = uint64_t{1} << 11;
 
 // What a write fault found.
@@ -96,7 +96,8 @@ class PageTree {
   Result<Slot> slot(uintptr_t address, Gather& gather);
   // Fills an empty slot. Takes over the caller's reference on `page`.
   void put(Slot slot, Frame& page, uint64_t flags);
-  // The same for a used slot, whose page goes to `gather`.
+  // The same for a used slot, whose page goes. Nobody can reach the new page until every CPU has forgotten the old one,
+  // or one could still read the old after another has written the new. Who faults meanwhile waits for the caller's lock.
   void replace(Slot slot, Frame& page, uint64_t flags, Gather& gather);
 
   // Makes every table that [start, end) covers only in part private, after which unmap() cannot fail. Errors:

@@ -211,8 +211,10 @@ void PageTree<Policy>::put(Slot slot, Frame& page, uint64_t flags) {
 template <PagePolicy Policy>
 void PageTree<Policy>::replace(Slot slot, Frame& page, uint64_t flags, Gather& gather) {
   Frame& old = frame_at(slot.get());
-  slot.table->set(slot.index, Entry(Policy::address_of(page) | flags));
+  slot.table->set(slot.index, Entry(kHeld));
   gather.add_page(old);
+  gather.finish();
+  slot.table->set(slot.index, Entry(Policy::address_of(page) | flags));
 }
 
 // --- Ranges ---

@@ -7,6 +7,7 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <random>
 #include <unordered_map>
 #include <vector>
@@ -117,7 +118,11 @@ struct Page {
 
 class Process {
  public:
-  static void flush(void* process) { static_cast<Process*>(process)->tlb_.clear(); }
+  static void flush(void* process) {
+    Process& self = *static_cast<Process*>(process);
+    if (self.replacing_) EXPECT_FALSE(self.tree.lookup(*self.replacing_).present()) << "a CPU may still read the old page";
+    self.tlb_.clear();
+  }
   Gather gather() { return Gather(&flush, this); }
 
   bool map(uintptr_t address, uint64_t value, uint64_t rights, bool shared) {
@@ -170,7 +175,9 @@ class Process {
           Frame* copy = arena->allocate(FrameUse::User);
           if (copy == nullptr) return false;
           arena->number(*copy) = &old == &arena->zero() ? 0 : arena->number(old).load();
+          replacing_ = address;
           tree.replace(result.slot, *copy, kReadWrite | Entry::kWritable, removed);
+          replacing_.reset();
           break;
         }
         case WriteFault::NoMemory:
@@ -268,6 +275,7 @@ class Process {
     bool writable;
   };
   std::unordered_map<uintptr_t, Translation> tlb_;
+  std::optional<uintptr_t> replacing_;  // a page that is being replaced
 };
 
 class PageTreeTest : public testing::Test {
