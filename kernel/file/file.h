@@ -55,6 +55,8 @@ class File : public RefCounted<File>, public LockOwner {
   virtual Result<> allocate(uint32_t mode, uint64_t offset, uint64_t length);   // fallocate(2); default NoDev
   virtual Result<> read_directory(DirectorySink& sink) REQUIRES(offset_lock);   // from `offset` on; default NotDir
   virtual Result<Ref<vm::MemoryObject>> memory_object();         // for mmap; default NoDev
+  // The same for MAP_SHARED, of a file that is open for writing. Perm: it is sealed against that.
+  virtual Result<Ref<vm::MemoryObject>> writable_memory_object() { return memory_object(); }
   virtual Result<> stat(Stat& stat);
   virtual const char* kind() const { return "file"; }            // "pipe", "socket", ... as in /proc/PID/fd links
   virtual void status_flags_changed() {}

@@ -65,6 +65,7 @@ class TmpfsRegular final : public TmpfsInode, public mem::FromCache<TmpfsRegular
   std::atomic<uint32_t> seals{kSealSeal};
   static constexpr uint32_t kSealSeal = 1, kSealShrink = 2, kSealGrow = 4, kSealWrite = 8, kSealFutureWrite = 16;
   Result<> check_resize(uint64_t size) const REQUIRES(lock);
+  bool write_sealed() const { return seals & (kSealWrite | kSealFutureWrite); }
 
  private:
   Ref<FileObject> object_;

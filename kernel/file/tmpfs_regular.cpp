@@ -3,6 +3,7 @@
 #include "file/file.h"
 #include "file/open_file.h"
 #include "file/tmpfs.h"
+#include "vm/writable_mapping.h"
 
 namespace tine::file {
 namespace {
@@ -26,7 +27,7 @@ class OpenRegular final : public SeekableFile, public mem::FromCache<OpenRegular
     sync::MutexGuard guard(inode.lock);
     if (flags() & kAppend) *offset = inode.size();
     if (from.remaining() == 0) return 0;
-    if (inode.seals & (TmpfsRegular::kSealWrite | TmpfsRegular::kSealFutureWrite)) return Error(Errno::Perm);
+    if (inode.write_sealed()) return Error(Errno::Perm);
     if (*offset + from.remaining() > inode.size() && inode.seals & TmpfsRegular::kSealGrow) return Error(Errno::Perm);
     const uint64_t size_before = inode.size();
     const Result<size_t> done = inode.object().write(from, *offset);
@@ -48,8 +49,7 @@ class OpenRegular final : public SeekableFile, public mem::FromCache<OpenRegular
     TmpfsRegular& inode = regular();
     const bool keep_size = mode & kAllocateKeepSize;
     sync::MutexGuard guard(inode.lock);
-    if (mode & (kAllocatePunchHole | kAllocateZeroRange) && inode.seals & TmpfsRegular::kSealWrite)
-      return Error(Errno::Perm);
+    if (mode & (kAllocatePunchHole | kAllocateZeroRange) && inode.write_sealed()) return Error(Errno::Perm);
     if (mode == (kAllocatePunchHole | kAllocateKeepSize)) {
       TRY(inode.object().punch_hole(offset, length));
       inode.touch_modified();
@@ -67,6 +67,15 @@ class OpenRegular final : public SeekableFile, public mem::FromCache<OpenRegular
   Result<Ref<vm::MemoryObject>> memory_object() override {
     regular().object().remember_name(path());
     return regular().memory_object();
+  }
+
+  // Counted under the lock under which F_SEAL_WRITE asks for the count, so none slips past the seal.
+  Result<Ref<vm::MemoryObject>> writable_memory_object() override {
+    Ref<vm::MemoryObject> object = TRY(memory_object());
+    TmpfsRegular& inode = regular();
+    sync::MutexGuard guard(inode.lock);
+    if (inode.write_sealed()) return Error(Errno::Perm);
+    return Ref<vm::MemoryObject>(TRY(mem::make_ref<vm::WritableMapping>(std::move(object))));
   }
 
  private:

@@ -6,7 +6,6 @@
 #include "vm/removal.h"
 #include "vm/rights.h"
 #include "vm/user_ptr.h"
-#include "vm/writable_mapping.h"
 
 namespace tine::vm {
 namespace {
@@ -97,13 +96,10 @@ Result<uintptr_t> AddressSpace::map(const MapRequest& request) {
   region.flags = request.flags;
   region.object = request.object;
   region.offset = request.offset;
-  if (region.object) region.object->note_mapped();
-  if (region.shared()) {
-    if (!region.object)
-      region.object = TRY(mem::make_ref<AnonymousObject>(pages));
-    else if (region.max_protection & kWrite)
-      region.object = TRY(mem::make_ref<WritableMapping>(region.object));
-  }
+  if (region.object)
+    region.object->itself().note_mapped();
+  else if (region.shared())
+    region.object = TRY(mem::make_ref<AnonymousObject>(pages));
 
   sync::MutexGuard guard(lock_);
   region.start = TRY(place(request, size));

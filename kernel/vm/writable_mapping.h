@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // WritableMapping: stands for an object in the regions that may write it through MAP_SHARED, so that the
 // object knows whether there are any (F_SEAL_WRITE). Regions are shared by fork and cut by munmap; the last
-// reference tells. Private to vm/.
+// reference tells.
 #pragma once
 
 #include "vm/memory_object.h"

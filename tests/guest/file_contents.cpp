@@ -29,7 +29,8 @@ blkcnt_t blocks_of(int file) {
   return info.st_blocks;
 }
 constexpr unsigned kAllowSealing = 2;
-constexpr int kAddSeals = 1033, kGetSeals = 1034, kSealSeal = 1, kSealShrink = 2, kSealGrow = 4, kSealWrite = 8;
+constexpr int kAddSeals = 1033, kGetSeals = 1034, kSealSeal = 1, kSealShrink = 2, kSealGrow = 4, kSealWrite = 8,
+              kSealFutureWrite = 16;
 }  // namespace
 
 TEST(data_and_holes_can_be_sought) {
@@ -144,6 +145,39 @@ TEST(memory_files_and_their_seals) {
   snprintf(name, sizeof name, "/proc/self/fd/%d", file);
   CHECK_OK(readlink(name, target, sizeof target - 1));
   CHECK_EQ(static_cast<const char*>(target), "/memfd:test (deleted)");
+}
+
+TEST(a_file_sealed_against_writing_cannot_be_mapped_for_it) {
+  constexpr int kSeals[] = {kSealWrite, kSealFutureWrite};
+  for (const int seal : kSeals) {
+    const int file = memory_file(kAllowSealing);
+    CHECK_EQ(write(file, "fixed", 5), 5);
+    CHECK_OK(fcntl(file, kAddSeals, seal));
+    CHECK(mmap(nullptr, kPage, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0) == MAP_FAILED);
+    CHECK_EQ(errno, EPERM);
+    CHECK_ERRNO(fallocate(file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, 5), EPERM);
+    auto* const own = static_cast<char*>(mmap(nullptr, kPage, PROT_READ | PROT_WRITE, MAP_PRIVATE, file, 0));
+    CHECK(own != MAP_FAILED);
+    own[0] = 'F';
+    char now[6] = {};
+    CHECK_EQ(pread(file, now, 5, 0), 5);
+    CHECK_EQ(static_cast<const char*>(now), "fixed");
+    CHECK_OK(munmap(own, kPage));
+    close(file);
+  }
+}
+
+TEST(mappings_from_before_F_SEAL_FUTURE_WRITE_stay_the_last_that_write) {
+  const int file = memory_file(kAllowSealing);
+  CHECK_EQ(write(file, "fixed", 5), 5);
+  auto* const before = static_cast<char*>(mmap(nullptr, kPage, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0));
+  CHECK(before != MAP_FAILED);
+  CHECK_OK(fcntl(file, kAddSeals, kSealFutureWrite));
+  auto* const after = static_cast<char*>(mmap(nullptr, kPage, PROT_READ, MAP_SHARED, file, 0));
+  CHECK(after != MAP_FAILED);
+  CHECK_ERRNO(mprotect(after, kPage, PROT_READ | PROT_WRITE), EACCES);
+  before[0] = 'F';
+  CHECK_EQ(after[0], 'F');
 }
 
 TEST(a_full_file_system_says_ENOSPC) {

@@ -56,9 +56,18 @@ vm::Placement placement_of(uint64_t flags) {
 Result<> map_file(const Call& call, vm::MapRequest& request) {
   const Ref<file::File> file = TRY(get_file(call, call.as_int(4)));
   if (!file->readable()) return Error(Errno::Acces);
-  if ((request.flags & vm::kShared) && !file->writable())
-    request.max_protection &= static_cast<uint8_t>(~vm::kWrite);
+  const bool shared = request.flags & vm::kShared;
+  if (shared && !file->writable()) request.max_protection &= static_cast<uint8_t>(~vm::kWrite);
   if (request.protection & ~request.max_protection) return Error(Errno::Acces);
+  if (shared && file->writable()) {
+    Result<Ref<vm::MemoryObject>> object = file->writable_memory_object();
+    const bool sealed = !object && object.error() == Errno::Perm;
+    if (!sealed || request.protection & vm::kWrite) {
+      request.object = TRY(std::move(object));
+      return {};
+    }
+    request.max_protection &= static_cast<uint8_t>(~vm::kWrite);  // to be read only, and so it stays
+  }
   request.object = TRY(file->memory_object());
   return {};
 }
