@@ -90,9 +90,9 @@ FaultResult AddressSpace::fill_from_object(const Region& region, uintptr_t page,
                                            Removal& removal) {
   const auto slot = tree_.slot(page, removal);
   if (!slot) return FaultResult::OutOfMemory;
-  const bool writes_object = region.shared() && (region.protection & kWrite);
+  // What is mapped shared must be the object's own page from the first: nobody unmaps it when it is replaced.
   const Result<Frame*> frame =
-      region.object->page(region.page_index(page), writes_object ? Access::Write : Access::Read);
+      region.object->page(region.page_index(page), region.shared() ? Access::Write : Access::Read);
   if (!frame) return fault_result(frame.error());
   if (!region.shared() && access == Access::Write) {
     const Result<Frame*> copy = copy_for_user(**frame);
@@ -103,7 +103,7 @@ FaultResult AddressSpace::fill_from_object(const Region& region, uintptr_t page,
   }
   tree_.put(*slot, **frame,
             region.shared() ? writable_rights_of(region.protection) | Entry::kShared : rights_of(region.protection));
-  if (!writes_object) fault_around(region, page, *slot);
+  if (!region.shared() || !(region.protection & kWrite)) fault_around(region, page, *slot);
   return FaultResult::Resolved;
 }
 
@@ -118,7 +118,8 @@ void AddressSpace::fault_around(const Region& region, uintptr_t page, KernelPage
   region.object->resident_pages(region.page_index(first), frames);
   KernelPageTree::Slot neighbour{slot.table, machine::index_at(0, first)};  // a block lies in one table
   for (Frame* frame : frames) {
-    if (frame != nullptr && neighbour.get().bits() == 0)
+    const bool wanted = frame != nullptr && !(region.shared() && frame->use == mem::FrameUse::Pinned);
+    if (wanted && neighbour.get().bits() == 0)
       tree_.put(neighbour, *frame, flags);
     else if (frame != nullptr)
       mem::release(*frame);

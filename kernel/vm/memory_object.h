@@ -27,7 +27,7 @@ class MemoryObject : public RefCounted<MemoryObject> {
   virtual ~MemoryObject() = default;
 
   // The page with number `index`, with a reference for the caller; holes are filled. For Access::Write the
-  // page is the object's own (never a Pinned one), so that a shared mapping may write it. Errors: Fault past
+  // page is the object's own (never a Pinned one) and stays so, for shared mappings. Errors: Fault past
   // the end (SIGBUS), NoMem, NoSpc. May sleep.
   virtual Result<mem::Frame*> page(uint64_t index, Access access) = 0;
 
