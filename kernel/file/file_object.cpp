@@ -133,10 +133,8 @@ Result<> FileObject::punch_hole(uint64_t offset, uint64_t length) {
 }
 
 Result<uint64_t> FileObject::next_data(uint64_t offset) {
-  sync::MutexGuard guard(pages_lock_);
-  if (offset >= size()) return Error(Errno::Nxio);
-  const uint64_t index = pages_.next_present(page_of(offset));
-  if (index >= pages_for(size())) return Error(Errno::Nxio);
+  const uint64_t index = next_resident(page_of(offset));
+  if (offset >= size() || index == vm::PageStore::kMaxPages) return Error(Errno::Nxio);
   return std::max(offset, index * kPageSize);
 }
 
@@ -198,6 +196,12 @@ void FileObject::resident_pages(uint64_t first, std::span<mem::Frame*> into) {
   const size_t inside = first < end ? std::min<uint64_t>(into.size(), end - first) : 0;
   pages_.get_range(first, into.first(inside));
   std::ranges::fill(into.subspan(inside), nullptr);
+}
+
+uint64_t FileObject::next_resident(uint64_t index) const {
+  sync::MutexGuard guard(pages_lock_);
+  const uint64_t found = pages_.next_present(index);
+  return found < pages_for(size()) ? found : vm::PageStore::kMaxPages;
 }
 
 Result<mem::Frame*> FileObject::writable_page(uint64_t index) {

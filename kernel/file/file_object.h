@@ -49,6 +49,7 @@ class FileObject final : public vm::MemoryObject, public mem::FromCache<FileObje
   // --- vm::MemoryObject ---
   Result<mem::Frame*> page(uint64_t index, vm::Access access) override;
   void resident_pages(uint64_t first, std::span<mem::Frame*> into) override;
+  uint64_t next_resident(uint64_t index) const override;
   uint64_t size() const override { return size_.load(std::memory_order_acquire); }
   Identity identity() const override { return identity_; }
   std::string_view path(std::span<char> buffer) const override;

@@ -9,6 +9,25 @@
 #include "vm/rights.h"
 
 namespace tine::vm {
+namespace {
+
+// visit(address, frame) for each page of the region that its object has in memory, until one fails.
+template <class Visit>
+Result<> for_each_resident(const Region& region, Visit&& visit) {
+  MemoryObject& object = *region.object;
+  const uint64_t end = region.offset + region.pages();
+  for (uint64_t index = region.offset; (index = object.next_resident(index)) < end; ++index) {
+    Frame* frame = object.resident_page(index);
+    if (frame == nullptr) continue;  // gone since
+    Result<> result = visit(region.start + (index - region.offset) * kPageSize, *frame);
+    mem::release(*frame);
+    TRY(std::move(result));
+    KernelPages::pause();
+  }
+  return {};
+}
+
+}  // namespace
 
 // --- When it is asked for ---
 
@@ -51,23 +70,23 @@ Result<> AddressSpace::set_inherit(uintptr_t start, uint64_t size, InheritReques
 // Turns private memory into memory that a child will share: an object with the contents as they are now.
 Result<> AddressSpace::share_private(const Region& region) {
   auto object = TRY(mem::make_ref<AnonymousObject>(region.pages()));
-  for (uintptr_t page = region.start; page < region.end; page += kPageSize) {
-    const Entry entry = tree_.lookup(page);
-    if (entry.bits() == 0 && region.anonymous()) continue;
-    Frame* source = nullptr;
-    if (entry.bits() != 0) {
-      source = &mem::frame_of(entry.address());
-      mem::reference(*source);
-    } else {
-      const Result<Frame*> from_file = region.object->page(region.page_index(page), Access::Read);
-      if (!from_file && from_file.error() == Errno::Fault) continue;  // past the end of the file
-      source = TRY(from_file);
-    }
-    const Result<Frame*> copy = mem::allocate_frame(mem::FrameUse::File, mem::Contents::Undefined);
-    if (copy) std::memcpy(mem::contents_of(**copy), mem::contents_of(*source), kPageSize);
-    mem::release(*source);
-    TRY(object->adopt((page - region.start) / kPageSize, *TRY(copy)));
-  }
+  const auto adopt_copy = [&](uintptr_t page, const Frame& original) -> Result<> {
+    Frame* copy = TRY(mem::allocate_frame(mem::FrameUse::File, mem::Contents::Undefined));
+    std::memcpy(mem::contents_of(*copy), mem::contents_of(original), kPageSize);
+    return object->adopt((page - region.start) / kPageSize, *copy);
+  };
+  Result<> result;
+  tree_.for_each(region.start, region.end, [&](uintptr_t page, Entry entry) {
+    if (!result) return;
+    result = adopt_copy(page, mem::frame_of(entry.address()));
+    KernelPages::pause();
+  });
+  TRY(std::move(result));
+  if (!region.anonymous())
+    TRY(for_each_resident(region, [&](uintptr_t page, const Frame& original) NO_THREAD_SAFETY_ANALYSIS -> Result<> {
+      if (tree_.lookup(page).bits() != 0) return {};
+      return adopt_copy(page, original);
+    }));
 
   Removal removal(*this, region.start, region.end);
   TRY(tree_.isolate(region.start, region.end, removal));
@@ -124,21 +143,11 @@ Result<> AddressSpace::split_off(const Region& region) {
   own.inherit = Inherit::Copy;
   TRY(regions_.insert(own));
   tree_.unmap(region.start, region.end, removal);
-  const uint64_t flags = writable_rights_of(own.protection);
-  for (uintptr_t page = region.start; page < region.end; page += kPageSize) {
-    Frame* original = region.object->resident_page(region.page_index(page));
-    if (original == nullptr) continue;
-    const Result<Frame*> copy = copy_for_user(*original);
-    mem::release(*original);
-    Frame& made = *TRY(copy);
-    const auto slot = tree_.slot(page, removal);
-    if (!slot) {
-      mem::release(made);
-      return Error(slot.error());
-    }
-    tree_.put(*slot, made, flags);
-  }
-  return {};
+  return for_each_resident(region, [&](uintptr_t page, const Frame& original) NO_THREAD_SAFETY_ANALYSIS -> Result<> {
+    const auto slot = TRY(tree_.slot(page, removal));
+    tree_.put(slot, *TRY(copy_for_user(original)), writable_rights_of(own.protection));
+    return {};
+  });
 }
 
 }  // namespace tine::vm

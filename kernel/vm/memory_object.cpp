@@ -25,6 +25,11 @@ void AnonymousObject::resident_pages(uint64_t first, std::span<mem::Frame*> into
   store_.get_range(first, into);
 }
 
+uint64_t AnonymousObject::next_resident(uint64_t index) const {
+  sync::MutexGuard guard(lock_);
+  return store_.next_present(index);
+}
+
 std::string_view AnonymousObject::path(std::span<char>) const { return "/dev/zero (deleted)"; }
 
 uint64_t AnonymousObject::resident() const {

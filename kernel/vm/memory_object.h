@@ -40,6 +40,9 @@ class MemoryObject : public RefCounted<MemoryObject> {
     return page;
   }
 
+  // The first page with a number >= `index` that is there; PageStore::kMaxPages when there is none.
+  virtual uint64_t next_resident(uint64_t index) const = 0;
+
   virtual uint64_t size() const = 0;  // bytes
 
   // What /proc/PID/maps shows. device and inode are 0 for memory without a name in a file system.
@@ -79,6 +82,7 @@ class AnonymousObject final : public MemoryObject, public mem::FromCache<Anonymo
 
   Result<mem::Frame*> page(uint64_t index, Access access) override;
   void resident_pages(uint64_t first, std::span<mem::Frame*> into) override;
+  uint64_t next_resident(uint64_t index) const override;
   uint64_t size() const override { return pages_ * mem::kPageSize; }
   std::string_view path(std::span<char> buffer) const override;
 

@@ -246,7 +246,9 @@ class PageTree {
     uint64_t size;
     bool whole() const { return size == machine::span_of(1); }
   };
-  static Step step_at(uintptr_t from, uintptr_t to, uint64_t left);
+  uint64_t gap_at(uintptr_t address) const;
+  template <class Visit>
+  Result<> for_each_step(uintptr_t from, uintptr_t to, uint64_t size, Visit&& visit);
   Result<> prepare(const Step& step, Gather& gather);
   void commit(const Step& step, Gather& gather);
 

@@ -347,20 +347,39 @@ void PageTree<Policy>::protect_in(Node& node, unsigned level, uintptr_t base, ui
 
 // --- Moving ---
 
+// How far there is nothing from `address` on, as the tables above the leaf tables show it.
 template <PagePolicy Policy>
-auto PageTree<Policy>::step_at(uintptr_t from, uintptr_t to, uint64_t left) -> Step {
+uint64_t PageTree<Policy>::gap_at(uintptr_t address) const {
+  return at_top([&](auto& top, unsigned level) -> uint64_t {
+    Entry entry = top.get(slot_in(top, level, address));
+    for (; level > 0 && entry.bits() != 0; --level) entry = table_at(entry).get(machine::index_at(level - 1, address));
+    return level == 0 ? 0 : machine::span_of(level) - address % machine::span_of(level);
+  });
+}
+
+// visit(step) for the steps of a move that have anything to move, until one fails.
+template <PagePolicy Policy>
+template <class Visit>
+Result<> PageTree<Policy>::for_each_step(uintptr_t from, uintptr_t to, uint64_t size, Visit&& visit) {
   constexpr uint64_t kSpan = machine::span_of(1);
-  const uint64_t size = std::min({kSpan - from % kSpan, kSpan - to % kSpan, left});
-  return {from, to, size};
+  for (const uintptr_t end = from + size; from < end;) {
+    uint64_t done = gap_at(from);
+    if (done == 0) {
+      done = std::min({kSpan - from % kSpan, kSpan - to % kSpan, end - from});
+      TRY(visit(Step{from, to, done}));
+      Policy::pause();
+    }
+    from += done;
+    to += done;
+  }
+  return {};
 }
 
 // Private tables on both ends of the step.
 template <PagePolicy Policy>
 Result<> PageTree<Policy>::prepare(const Step& step, Gather& gather) {
   const unsigned level = step.whole() ? 1 : 0;
-  Table* source = TRY(table_for(step.from, level, false, gather));
-  if (source == nullptr || (level == 1 && source->get(machine::index_at(1, step.from)).bits() == 0))
-    return {};
+  TRY(table_for(step.from, level, false, gather));
   TRY(table_for(step.to, level, true, gather));
   return {};
 }
@@ -370,7 +389,6 @@ void PageTree<Policy>::commit(const Step& step, Gather& gather) {
   const unsigned level = step.whole() ? 1 : 0;
   Table* source = *table_for(step.from, level, false, gather);
   Table* target = *table_for(step.to, level, false, gather);
-  if (source == nullptr || target == nullptr) return;
   const unsigned from = machine::index_at(level, step.from);
   const unsigned to = machine::index_at(level, step.to);
   const unsigned count = level == 1 ? 1 : static_cast<unsigned>(step.size >> machine::kPageShift);
@@ -390,16 +408,11 @@ void PageTree<Policy>::commit(const Step& step, Gather& gather) {
 
 template <PagePolicy Policy>
 Result<> PageTree<Policy>::move(uintptr_t from, uintptr_t to, uint64_t size, Gather& gather) {
-  for (uint64_t done = 0; done < size;) {
-    const Step step = step_at(from + done, to + done, size - done);
-    TRY(prepare(step, gather));
-    done += step.size;
-  }
-  for (uint64_t done = 0; done < size;) {
-    const Step step = step_at(from + done, to + done, size - done);
+  TRY(for_each_step(from, to, size, [&](const Step& step) { return prepare(step, gather); }));
+  (void)for_each_step(from, to, size, [&](const Step& step) -> Result<> {
     commit(step, gather);
-    done += step.size;
-  }
+    return {};
+  });
   gather.require_flush();
   unmap(from, from + size, gather);  // the tables that are empty now
   return {};

@@ -72,6 +72,7 @@ class SharedSegment final : public MemoryObject, public mem::FromCache<SharedSeg
 
   Result<mem::Frame*> page(uint64_t index, Access access) override { return memory_->page(index, access); }
   void resident_pages(uint64_t first, std::span<mem::Frame*> into) override { memory_->resident_pages(first, into); }
+  uint64_t next_resident(uint64_t index) const override { return memory_->next_resident(index); }
   uint64_t size() const override { return memory_->size(); }
   Identity identity() const override { return {.device = 0, .inode = static_cast<uint64_t>(id_)}; }
   std::string_view path(std::span<char> buffer) const override;

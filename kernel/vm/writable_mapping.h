@@ -22,6 +22,7 @@ class WritableMapping final : public MemoryObject, public mem::FromCache<Writabl
   void resident_pages(uint64_t first, std::span<mem::Frame*> into) override {
     object_->resident_pages(first, into);
   }
+  uint64_t next_resident(uint64_t index) const override { return object_->next_resident(index); }
   uint64_t size() const override { return object_->size(); }
   Identity identity() const override { return object_->identity(); }
   std::string_view path(std::span<char> buffer) const override { return object_->path(buffer); }

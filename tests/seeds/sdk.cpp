@@ -23,6 +23,8 @@ __END_DECLS
 
 namespace {
 
+constexpr int kReadWrite = PROT_READ | PROT_WRITE;
+
 struct Number {
   const char* text;
   long long value;
@@ -180,4 +182,68 @@ TEST(sdk_annotations) {
   const int numbers[] = {1, 2, 3};
   CHECK_EQ(nitems(numbers), 3u);
   CHECK(__predict_true(numbers[0] == 1));
+}
+
+TEST(C17_minherit_gives_a_child_a_copy_of_shared_memory_or_a_share_of_private) {
+  constexpr size_t kSize = size_t{32} << 40, kMiddle = kSize / 2;  // not a step for each page that there could be
+  const auto map = [](int flags) {
+    return static_cast<char*>(mmap(nullptr, kSize, kReadWrite, flags | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0));
+  };
+  char* const shared = map(MAP_SHARED);
+  CHECK(shared != MAP_FAILED);
+  shared[kMiddle] = 's';
+  CHECK_OK(minherit(shared, kSize, INHERIT_COPY));
+  const auto change_copy = [&] {
+    CHECK_EQ(shared[kMiddle], 's');
+    CHECK_EQ(shared[0], 0);
+    shared[kMiddle] = 'c';
+  };
+  CHECK_EQ(in_child(change_copy), 0);
+  CHECK_EQ(shared[kMiddle], 's');
+  CHECK_OK(munmap(shared, kSize));
+
+  char* const own = map(MAP_PRIVATE);
+  CHECK(own != MAP_FAILED);
+  own[kMiddle] = 'o';
+  CHECK_OK(minherit(own, kSize, INHERIT_SHARE));
+  CHECK_EQ(own[kMiddle], 'o');
+  CHECK_EQ(in_child([&] { own[kMiddle] = 'c'; }), 0);
+  CHECK_EQ(own[kMiddle], 'c');
+}
+
+TEST(C17_minherit_shares_a_private_mapping_of_a_file_with_what_was_written_to_it) {
+  constexpr size_t kPage = 4096;
+  const int file = CHECK_OK(open("/tmp/inherited", O_RDWR | O_CREAT | O_TRUNC, 0600));
+  CHECK_OK(unlink("/tmp/inherited"));
+  CHECK_EQ(pwrite(file, "first", 5, 0), 5);
+  CHECK_EQ(pwrite(file, "third", 5, 2 * kPage), 5);
+  auto* const at = static_cast<char*>(mmap(nullptr, 3 * kPage, kReadWrite, MAP_PRIVATE, file, 0));
+  CHECK(at != MAP_FAILED);
+  at[0] = 'F';
+  CHECK_OK(minherit(at, 3 * kPage, INHERIT_SHARE));
+  CHECK_EQ(in_child([&] { at[1] = 'I', at[kPage] = 's', at[2 * kPage] = 'T'; }), 0);
+  CHECK_EQ(at[0], 'F');
+  CHECK_EQ(at[1], 'I');
+  CHECK_EQ(at[kPage], 's');
+  CHECK_EQ(at[2 * kPage], 'T');
+  CHECK_EQ(at[2 * kPage + 1], 'h');
+  char now[2];
+  CHECK_EQ(pread(file, now, 1, 2 * kPage), 1);
+  CHECK_EQ(now[0], 't');
+}
+
+TEST(mremap_of_much_untouched_memory_takes_no_time) {
+  constexpr size_t kSize = size_t{32} << 40;
+  auto* const at = static_cast<char*>(mmap(nullptr, kSize, kReadWrite, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0));
+  CHECK(at != MAP_FAILED);
+  at[0] = at[kSize - 1] = 'u';
+  CHECK(mmap(at + kSize, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) != MAP_FAILED);  // so that it must move
+  timespec before, after;
+  CHECK_OK(clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &before));
+  auto* const moved = static_cast<char*>(mremap(at, kSize, kSize + 4096, MREMAP_MAYMOVE));
+  CHECK_OK(clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &after));
+  CHECK(moved != MAP_FAILED && moved != at);
+  CHECK_EQ(moved[0], 'u');
+  CHECK_EQ(moved[kSize - 1], 'u');
+  CHECK((after.tv_sec - before.tv_sec) * 1000 + (after.tv_nsec - before.tv_nsec) / 1'000'000 < 1000);
 }

@@ -359,6 +359,19 @@ TEST_F(PageTreeTest, SharedPagesStaySharedThroughCopies) {
   EXPECT_EQ(parent->read(0x10000000), 9u);
 }
 
+TEST_F(PageTreeTest, AMoveOfNothingTakesNoTable) {
+  auto parent = make_process();
+  ASSERT_TRUE(parent->map(0x10000000, 1, kReadWrite, false));
+  auto child = parent->fork();
+  for (const uint64_t size : {uint64_t{0x4000}, uint64_t{0x400000}}) {
+    arena_.fail_in = 1;
+    EXPECT_TRUE(child->move(0x20000000, 0x10200000 - size, size));
+    EXPECT_EQ(arena_.fail_in, 1u);
+  }
+  arena_.fail_in = 0;
+  child->check();
+}
+
 TEST_F(PageTreeTest, UnmappingASharedSubtreeDropsOneReference) {
   auto parent = make_process();
   constexpr uint64_t kSize = machine::span_of(1);
