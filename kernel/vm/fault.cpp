@@ -131,7 +131,7 @@ void AddressSpace::fault_around(const Region& region, uintptr_t page, KernelPage
 // must stay a guard gap away, or a stack that overflows would run into it unnoticed.
 const Region* AddressSpace::grow_stack(uintptr_t page) {
   const Region* stack = regions_.at_or_after(page);
-  if (stack == nullptr || !(stack->flags & kGrowsDown)) return nullptr;
+  if (stack == nullptr || !(stack->flags & kGrowsDown) || page < machine::kUserStart) return nullptr;
   if (stack->end - page > limits_.stack) return nullptr;
   const Region* below = regions_.before(stack->start);
   if (below != nullptr && !(below->flags & kGrowsDown) && page - below->end < kStackGuard) return nullptr;

@@ -406,6 +406,23 @@ TEST(stack_grows_by_itself_up_to_its_limit) {
   Down::go(1500);  // 6 MiB of the usual 8
 }
 
+TEST(a_stack_does_not_grow_over_the_lowest_addresses) {
+  constexpr uintptr_t kLowest = 0x10000;
+  void* const stack = mmap(reinterpret_cast<void*>(kLowest), kPage, kReadWrite,
+                           MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_GROWSDOWN, -1, 0);
+  CHECK(stack != MAP_FAILED);
+  CHECK(!writable(reinterpret_cast<char*>(kLowest - kPage)));
+  CHECK_OK(munmap(stack, kPage));
+}
+
+TEST(only_private_anonymous_memory_grows_down) {
+  const int file = file_of(kPage, 'f');
+  CHECK_ERRNO(reinterpret_cast<intptr_t>(mmap(nullptr, kPage, kReadWrite, MAP_PRIVATE | MAP_GROWSDOWN, file, 0)), EINVAL);
+  CHECK_ERRNO(reinterpret_cast<intptr_t>(mmap(nullptr, kPage, kReadWrite, MAP_SHARED | MAP_GROWSDOWN, file, 0)), EINVAL);
+  const int flags = MAP_SHARED | MAP_ANONYMOUS | MAP_GROWSDOWN;
+  CHECK_ERRNO(reinterpret_cast<intptr_t>(mmap(nullptr, kPage, kReadWrite, flags, -1, 0)), EINVAL);
+}
+
 TEST(mincore_tells_what_was_touched) {
   char* const at = map(4 * kPage);
   at[kPage] = 1;

@@ -59,6 +59,7 @@ Result<> map_file(const Call& call, vm::MapRequest& request) {
   const bool shared = request.flags & vm::kShared;
   if (shared && !file->writable()) request.max_protection &= static_cast<uint8_t>(~vm::kWrite);
   if (request.protection & ~request.max_protection) return Error(Errno::Acces);
+  if (request.flags & vm::kGrowsDown) return Error(Errno::Inval);
   if (shared && file->writable()) {
     Result<Ref<vm::MemoryObject>> object = file->writable_memory_object();
     const bool sealed = !object && object.error() == Errno::Perm;
@@ -99,6 +100,8 @@ CallResult sys_mmap(const Call& call) {
   if (!(flags & kMapAnonymous)) {
     request.offset = call.args[5] / kPageSize;
     TRY(map_file(call, request));
+  } else if (request.flags & vm::kShared && request.flags & vm::kGrowsDown) {
+    return Error(Errno::Inval);
   }
   return space_of(call).map(request);
 }
