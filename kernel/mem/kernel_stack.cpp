@@ -125,8 +125,7 @@ void make_room() {
 
 // Maps frames into a slot; the new stack's top, or 0.
 uintptr_t make_stack() {
-  make_room();
-
+  const bool may_wait = machine::interrupts_enabled();
   std::array<Frame*, kKernelStackPages> frames;
   size_t pages = 0;
   while (pages < kKernelStackPages) {
@@ -135,20 +134,22 @@ uintptr_t make_stack() {
     frames[pages++] = *frame;
   }
   size_t mapped = 0;
-  if (pages == kKernelStackPages) {
+  while (pages == kKernelStackPages) {
+    make_room();
     sync::SpinGuard guard(lock);
-    // A failure below leaves a dirty slot, for which there must be room.
+    // A failure below leaves a dirty slot, for which there must be room; another CPU may have begun to recycle since.
+    if (!may_unmap() && may_wait) continue;
     const Slot slot = may_unmap() ? take_slot() : kNoSlot;
-    if (slot != kNoSlot) {
-      while (mapped < pages && machine::map_kernel_page(top_of(slot) - (mapped + 1) * machine::kPageSize,
-                                                        address_of(*frames[mapped]), allocate_table))
-        mapped++;
-      if (mapped == pages) {
-        fill_kernel_stack(top_of(slot));
-        return top_of(slot);
-      }
-      unmap_pages(slot, mapped);
+    if (slot == kNoSlot) break;
+    while (mapped < pages && machine::map_kernel_page(top_of(slot) - (mapped + 1) * machine::kPageSize,
+                                                      address_of(*frames[mapped]), allocate_table))
+      mapped++;
+    if (mapped == pages) {
+      fill_kernel_stack(top_of(slot));
+      return top_of(slot);
     }
+    unmap_pages(slot, mapped);
+    break;
   }
   while (pages > mapped) release(*frames[--pages]);
   return 0;
