@@ -221,6 +221,12 @@ class AddressSpace : public RefCounted<AddressSpace>, public mem::FromCache<Addr
   // map.cpp
   Result<uintptr_t> place(const MapRequest& request, uint64_t size) REQUIRES(lock_);
   Result<> check_limits(uint64_t more, uint64_t more_data) const REQUIRES(lock_);
+  Result<> check_cuts(uintptr_t start, uintptr_t end) const REQUIRES(lock_);
+  template <class Change>
+  Result<> change_regions(uintptr_t start, uintptr_t end, Change&& change) REQUIRES(lock_) {
+    TRY(check_cuts(start, end));
+    return regions_.update(start, end, change);
+  }
   Result<> insert_region(const Region& region) REQUIRES(lock_);
   Result<> unmap_range(uintptr_t start, uintptr_t end) REQUIRES(lock_);
   uint64_t locked_in(uintptr_t start, uintptr_t end) const REQUIRES(lock_);

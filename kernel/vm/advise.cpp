@@ -108,7 +108,7 @@ Result<> AddressSpace::advise(uintptr_t start, uint64_t size, int number) {
     if (!whole) return Error(Errno::NoMem);
     return populated(populate(first, last, advice == Advice::PopulateRead ? Access::Read : Access::Write));
   } else if (RegionChange* change = change_for(advice)) {
-    TRY(regions_.update(first, last, *change));
+    TRY(change_regions(first, last, *change));
   }
   return whole ? Result<>() : Error(Errno::NoMem);
 }
@@ -151,7 +151,7 @@ Result<> AddressSpace::lock_memory(uintptr_t start, uint64_t size, uint64_t limi
   const uint64_t more = (last - first) / kPageSize - locked_in(first, last);
   if (locked_pages_ + more > limit / kPageSize) return Error(Errno::NoMem);
   if (!regions_.covers(first, last)) return Error(Errno::NoMem);
-  TRY(regions_.update(first, last, [&](Region& region) { region.locked_by = id_; }));
+  TRY(change_regions(first, last, [&](Region& region) { region.locked_by = id_; }));
   locked_pages_ += more;
   if (when == LockNow::Populate && populate(first, last) != FaultResult::Resolved) return Error(Errno::NoMem);
   return {};
@@ -162,7 +162,7 @@ Result<> AddressSpace::unlock_memory(uintptr_t start, uint64_t size) {
   sync::MutexGuard guard(lock_);
   const uint64_t unlocked = locked_in(first, last);
   if (unlocked != 0) {
-    TRY(regions_.update(first, last, [](Region& region) { region.locked_by = 0; }));
+    TRY(change_regions(first, last, [](Region& region) { region.locked_by = 0; }));
     locked_pages_ -= unlocked;
   }
   return regions_.covers(first, last) ? Result<>() : Error(Errno::NoMem);
@@ -172,7 +172,7 @@ Result<> AddressSpace::lock_all(bool present, bool future, uint64_t limit, LockN
   sync::MutexGuard guard(lock_);
   if (present) {
     if (regions_.pages() > limit / kPageSize) return Error(Errno::NoMem);
-    TRY(regions_.update(0, machine::kUserEnd, [&](Region& region) { region.locked_by = id_; }));
+    TRY(change_regions(0, machine::kUserEnd, [&](Region& region) { region.locked_by = id_; }));
     locked_pages_ = regions_.pages();
     if (when == LockNow::Populate)
       populate(0, machine::kUserEnd);  // what cannot be had now is left out, as in Linux
@@ -185,7 +185,7 @@ Result<> AddressSpace::unlock_all() {
   sync::MutexGuard guard(lock_);
   lock_future_ = false;
   if (locked_pages_ == 0) return {};
-  TRY(regions_.update(0, machine::kUserEnd, [](Region& region) { region.locked_by = 0; }));
+  TRY(change_regions(0, machine::kUserEnd, [](Region& region) { region.locked_by = 0; }));
   locked_pages_ = 0;
   return {};
 }

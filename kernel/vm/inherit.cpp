@@ -37,6 +37,7 @@ Result<> AddressSpace::set_inherit(uintptr_t start, uint64_t size, InheritReques
   const uintptr_t last = round_up(start + size, kPageSize);
   if (first == last) return {};
   sync::MutexGuard guard(lock_);
+  TRY(check_cuts(first, last));
   Result<> result;
   if (request == InheritRequest::Share) {
     const RegionMap before = regions_;

@@ -29,6 +29,15 @@ Result<> AddressSpace::check_limits(uint64_t more, uint64_t more_data) const {
   return {};
 }
 
+// Both ends of what is changed or unmapped may cut a region in two.
+Result<> AddressSpace::check_cuts(uintptr_t start, uintptr_t end) const {
+  uint32_t count = regions_.count();
+  if (count + 2 <= kMaxRegions) [[likely]] return {};
+  for (const uintptr_t edge : {start, end})
+    if (const Region* region = regions_.find(edge)) count += region->start < edge;
+  return count <= kMaxRegions ? Result<>() : Error(Errno::NoMem);
+}
+
 // An address for a new mapping of `size` bytes, a multiple of the page size.
 Result<uintptr_t> AddressSpace::place(const MapRequest& request, uint64_t size) {
   const bool fixed = request.placement == Placement::Fixed || request.placement == Placement::FixedNoReplace;
@@ -115,6 +124,7 @@ Result<uintptr_t> AddressSpace::map(const MapRequest& request) {
 }
 
 Result<> AddressSpace::unmap_range(uintptr_t start, uintptr_t end) {
+  TRY(check_cuts(start, end));
   Removal removal(*this, start, end);
   const uint64_t unlocked = locked_in(start, end);
   TRY(tree_.isolate(start, end, removal));
@@ -178,7 +188,7 @@ Result<> AddressSpace::protect(uintptr_t start, uint64_t size, uint8_t protectio
 
   Removal removal(*this, start, end);
   TRY(tree_.own(start, end, removal));
-  TRY(regions_.update(start, end, [&](Region& region) { region.protection = protection; }));
+  TRY(change_regions(start, end, [&](Region& region) { region.protection = protection; }));
   tree_.protect(start, end, rights_of(protection), removal);
   return {};
 }

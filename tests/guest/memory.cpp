@@ -475,6 +475,20 @@ TEST(twenty_thousand_mappings) {
            0);
 }
 
+TEST(no_call_cuts_regions_beyond_their_greatest_number) {
+  char* const at = map(3 * kPage, PROT_NONE);
+  // Neighbours that do not merge.
+  int made = 0;
+  while (mmap(nullptr, kPage, made % 2 ? PROT_READ : kReadWrite, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) != MAP_FAILED) made++;
+  CHECK_EQ(errno, ENOMEM);
+  CHECK(made > 60'000);
+  CHECK_ERRNO(munmap(at + kPage, kPage), ENOMEM);
+  CHECK_ERRNO(mprotect(at + kPage, kPage, PROT_READ), ENOMEM);
+  CHECK_ERRNO(mlock(at + kPage, kPage), ENOMEM);
+  CHECK(madvise(at + kPage, kPage, MADV_DONTFORK) == -1);
+  CHECK_OK(munmap(at, 3 * kPage));
+}
+
 TEST(fork_with_much_memory_touched) {
   constexpr size_t kSize = 192 * kMiB;
   char* const at = map(kSize);
