@@ -134,7 +134,8 @@ class AddressSpace : public RefCounted<AddressSpace>, public mem::FromCache<Addr
   Result<> detach(uintptr_t base, const MemoryObject& object);
   Result<> protect(uintptr_t start, uint64_t size, uint8_t protection);
   Result<uintptr_t> remap(const RemapRequest& request);
-  uintptr_t set_break(uintptr_t end);  // returns the end of the heap, changed or not
+  // Returns the end of the heap, changed or not: at most `lock_limit` bytes may be locked.
+  uintptr_t set_break(uintptr_t end, uint64_t lock_limit);
   Result<> advise(uintptr_t start, uint64_t size, int advice);
   Result<> set_inherit(uintptr_t start, uint64_t size, InheritRequest request);
   // msync(2), where there is no backing store: NoMem for holes.

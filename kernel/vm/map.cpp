@@ -195,7 +195,7 @@ Result<> AddressSpace::protect(uintptr_t start, uint64_t size, uint8_t protectio
 
 // --- The heap ---
 
-uintptr_t AddressSpace::set_break(uintptr_t end) {
+uintptr_t AddressSpace::set_break(uintptr_t end, uint64_t lock_limit) {
   sync::MutexGuard guard(lock_);
   if (end < heap_.start || end > machine::kUserEnd) return heap_.end;
   const uintptr_t old_top = round_up(heap_.end, kPageSize);
@@ -207,6 +207,7 @@ uintptr_t AddressSpace::set_break(uintptr_t end) {
     const Region* above = regions_.at_or_after(old_top);
     if (above != nullptr && above->start < new_top + kStackGuard) return heap_.end;
     if (!check_limits(pages, pages)) return heap_.end;
+    if (lock_future_ && locked_pages_ + pages > lock_limit / kPageSize) return heap_.end;
     Region region;
     region.start = old_top;
     region.end = new_top;

@@ -388,6 +388,18 @@ TEST(brk_grows_and_shrinks_the_heap) {
   CHECK_EQ(syscall(SYS_brk, 1), start);  // an impossible end changes nothing
 }
 
+TEST(the_heap_does_not_grow_over_the_limit_of_locked_memory) {
+  CHECK_EQ(in_child([] {
+             CHECK_OK(mlockall(MCL_FUTURE));
+             const rlimit little = {kPage, kPage};
+             CHECK_OK(setrlimit(RLIMIT_MEMLOCK, &little));
+             const long start = syscall(SYS_brk, 0);
+             if (geteuid() == 0) CHECK_OK(setresuid(1000, 1000, 1000));
+             CHECK_EQ(syscall(SYS_brk, start + kMiB), start);
+           }),
+           0);
+}
+
 TEST(stack_grows_by_itself_up_to_its_limit) {
   struct Down {
     // Each frame is used by the next, so that the recursion cannot become a loop.

@@ -127,7 +127,7 @@ CallResult sys_mprotect(const Call& call) {
   return done(space_of(call).protect(start, size, static_cast<uint8_t>(protection)));
 }
 
-CallResult sys_brk(const Call& call) { return space_of(call).set_break(call.args[0]); }
+CallResult sys_brk(const Call& call) { return space_of(call).set_break(call.args[0], lock_limit(call)); }
 
 CallResult sys_mremap(const Call& call) {
   const uint64_t flags = call.args[3];
