@@ -24,10 +24,13 @@ using RegionChange = void(Region&);
 RegionChange* change_for(Advice advice) {
   switch (advice) {
     case Advice::DontFork:
-      return [](Region& region) { region.inherit = Inherit::None; };
+      return [](Region& region) { region.flags |= kNotInherited; };
     case Advice::DoFork:
+      return [](Region& region) { region.flags &= static_cast<uint16_t>(~kNotInherited); };
     case Advice::KeepOnFork:
-      return [](Region& region) { region.inherit = Inherit::Copy; };
+      return [](Region& region) {
+        if (region.inherit == Inherit::Zero) region.inherit = Inherit::Copy;
+      };
     case Advice::WipeOnFork:
       return [](Region& region) { region.inherit = Inherit::Zero; };
     case Advice::DontDump:

@@ -51,6 +51,7 @@ Result<> AddressSpace::set_inherit(uintptr_t start, uint64_t size, InheritReques
     TRY(std::move(result));
   }
   return regions_.update(first, last, [&](Region& region) {
+    region.flags &= static_cast<uint16_t>(~kNotInherited);
     switch (request) {
       case InheritRequest::Share:
         region.inherit = Inherit::Copy;
@@ -59,7 +60,8 @@ Result<> AddressSpace::set_inherit(uintptr_t start, uint64_t size, InheritReques
         region.inherit = region.shared() ? Inherit::Split : Inherit::Copy;
         break;
       case InheritRequest::None:
-        region.inherit = Inherit::None;
+        region.inherit = Inherit::Copy;
+        region.flags |= kNotInherited;
         break;
       case InheritRequest::Zero:
         region.inherit = Inherit::Zero;
@@ -115,11 +117,10 @@ Result<> AddressSpace::apply_inheritance() {
 }
 
 Result<> AddressSpace::inherit(const Region& region) {
+  if (region.flags & kNotInherited) return unmap_range(region.start, region.end);
   switch (region.inherit) {
     case Inherit::Copy:
       return {};
-    case Inherit::None:
-      return unmap_range(region.start, region.end);
     case Inherit::Split:
       return split_off(region);
     case Inherit::Zero:

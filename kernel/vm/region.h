@@ -22,13 +22,13 @@ enum RegionFlags : uint16_t {
   kStack = 8,      // the main thread's; "[stack]" in maps
   kNoReserve = 16,
   kNoDump = 32,  // MADV_DONTDUMP
+  kNotInherited = 64,  // a forked child gets nothing, whatever Inherit says: MADV_DONTFORK, minherit(2)
 };
 
-// What a forked child gets: minherit(2), MADV_DONTFORK, MADV_WIPEONFORK. Everything but Copy makes fork look
+// What a forked child gets: minherit(2), MADV_WIPEONFORK. Everything but Copy makes fork look
 // at the region; sharing is not among them, because set_inherit makes such a region a shared one at once.
 enum class Inherit : uint8_t {
   Copy,   // as it is: a copy of private memory, shared memory shared
-  None,   // nothing
   Zero,   // fresh zeros; stays so in the child
   Split,  // a copy of shared memory
 };
@@ -53,7 +53,7 @@ struct Region {
   bool is_data() const { return (protection & kWrite) && !(flags & (kShared | kGrowsDown)); }
 
   // What the region tree asks for.
-  bool special() const { return inherit != Inherit::Copy; }
+  bool special() const { return inherit != Inherit::Copy || flags & kNotInherited; }
   uint64_t data_pages() const { return is_data() ? pages() : 0; }
   // Moves the start up to `address`, as when the part below is cut off.
   void cut_below(uintptr_t address) {

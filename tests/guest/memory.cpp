@@ -293,6 +293,21 @@ TEST(C17_MADV_WIPEONFORK_gives_the_child_zeros) {
   CHECK_EQ(in_child([=] { CHECK_EQ(at[kPage], 1); }), 0);
 }
 
+TEST(MADV_DOFORK_and_MADV_KEEPONFORK_leave_each_others_marks_alone) {
+  char* const at = map(kPage);
+  at[0] = 1;
+  CHECK_OK(madvise(at, kPage, MADV_WIPEONFORK));
+  CHECK_OK(madvise(at, kPage, MADV_DONTFORK));
+  CHECK_EQ(in_child([=] { CHECK(!readable(at)); }), 0);
+  CHECK_OK(madvise(at, kPage, MADV_DOFORK));
+  CHECK_EQ(in_child([=] { CHECK_EQ(at[0], 0); }), 0);
+  CHECK_OK(madvise(at, kPage, MADV_DONTFORK));
+  CHECK_OK(madvise(at, kPage, MADV_KEEPONFORK));
+  CHECK_EQ(in_child([=] { CHECK(!readable(at)); }), 0);
+  CHECK_OK(madvise(at, kPage, MADV_DOFORK));
+  CHECK_EQ(in_child([=] { CHECK_EQ(at[0], 1); }), 0);
+}
+
 TEST(mprotect_in_the_child_leaves_the_parent_alone) {
   char* const at = map(2 * kPage);
   memset(at, 1, 2 * kPage);
