@@ -124,6 +124,7 @@ Result<> PathWalk::up() {
 // has put the walk at its target.
 Result<> PathWalk::follow(const Path& link, std::string_view rest, bool& jumped) {
   if (++links_ > kMostLinks || (flags_ & kNoSymlinks)) return Error(Errno::Loop);
+  last_ = {};   // it may lie in text_, which goes; a walk that fails from here on has no last component
   Inode& inode = *link.inode();
   Path target = TRY(inode.follow());
   if (!target.empty()) {

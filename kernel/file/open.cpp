@@ -145,7 +145,8 @@ Result<Ref<File>> open_or_create(const LookupContext& context, const Path& start
     }
     const Result<bool> arrived = walk.step_last();
     if (!arrived) {
-      if (arrived.error() == Errno::NoEnt) continue;   // unlinked since find_last: look again
+      // Unlinked since find_last: look again. Not where a link led nowhere: then there is no last component.
+      if (arrived.error() == Errno::NoEnt && walk.last() == Last::Name) continue;
       return Error(arrived.error());
     }
     if (!*arrived) continue;                            // a link led to another last component

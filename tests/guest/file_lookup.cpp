@@ -87,6 +87,20 @@ TEST(creating_through_a_dangling_link_makes_its_target) {
   CHECK_ERRNO(mkdir("link", 0755), EEXIST);
 }
 
+TEST(creating_through_a_link_into_a_missing_directory_makes_nothing) {
+  enter_new_directory("/tmp/nowhere");
+  CHECK_OK(symlink("/missing/absolute-target", "absolute"));
+  CHECK_OK(symlink("missing/relative-target", "relative"));
+  CHECK_OK(symlink("absolute", "second-hop-with-a-name-of-some-length"));
+  CHECK_OK(symlink("second-hop-with-a-name-of-some-length", "first-hop"));
+  for (const char* link : (const char*[]){"absolute", "relative", "first-hop"}) {
+    CHECK_ERRNO(open(link, O_CREAT | O_RDWR, 0600), ENOENT);
+    char at_root[64];
+    snprintf(at_root, sizeof at_root, "/%s", link);
+    CHECK_ERRNO(access(at_root, F_OK), ENOENT);
+  }
+}
+
 TEST(chains_of_links_end_at_forty) {
   enter_new_directory("/tmp/chain");
   make_file("0");
