@@ -12,11 +12,16 @@ Path::Path() = default;
 Path::Path(Ref<Mount> mount, Ref<Entry> entry) : mount_(std::move(mount)), entry_(std::move(entry)) {}
 Path::Path(const Path&) = default;
 Path::Path(Path&&) noexcept = default;
-Path& Path::operator=(const Path&) = default;
-Path& Path::operator=(Path&&) noexcept = default;
 
 // The entry goes first: its inode may need the file system, which the mount keeps.
 Path::~Path() { entry_.reset(); }
+
+// What was here goes with `other`, in that order too.
+Path& Path::operator=(Path other) noexcept {
+  mount_.swap(other.mount_);
+  entry_.swap(other.entry_);
+  return *this;
+}
 
 Inode* Path::inode() const { return entry_ == nullptr ? nullptr : &entry_->inode(); }
 

@@ -21,8 +21,7 @@ class Path {
   Path(Ref<Mount> mount, Ref<Entry> entry);
   Path(const Path&);
   Path(Path&&) noexcept;
-  Path& operator=(const Path&);
-  Path& operator=(Path&&) noexcept;
+  Path& operator=(Path other) noexcept;
   ~Path();
   bool empty() const { return entry_ == nullptr; }
   Inode* inode() const;
