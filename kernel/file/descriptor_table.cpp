@@ -48,7 +48,7 @@ Result<int> DescriptorTable::install(Ref<File> file, bool close_on_exec, unsigne
   sync::SpinGuard guard(lock_);
   const unsigned number = tree_.lowest_free(static_cast<unsigned>(least));
   if (number >= limit || number >= kMaxDescriptors) return Error(Errno::Mfile);
-  TRY(tree_.set(number, std::move(file), close_on_exec));
+  TRY(tree_.set(number, file, close_on_exec));   // a copy: what fails must not drop the last reference under the lock
   return static_cast<int>(number);
 }
 
@@ -57,7 +57,7 @@ Result<> DescriptorTable::install_at(int descriptor, Ref<File> file, bool close_
   Ref<File> before;
   {
     sync::SpinGuard guard(lock_);
-    before = TRY(tree_.set(static_cast<unsigned>(descriptor), std::move(file), close_on_exec));
+    before = TRY(tree_.set(static_cast<unsigned>(descriptor), file, close_on_exec));
   }
   release_record_locks(before);
   return {};

@@ -16,6 +16,18 @@ constexpr int kDescriptor = 100;   // in a part of the table that no lower one i
 bool is_closed() { return fcntl(kDescriptor, F_GETFD) == -1 && errno == EBADF; }
 bool is_marked() { return fcntl(kDescriptor, F_GETFD) == FD_CLOEXEC; }
 
+// What `call` gives while a forked child shares the table: a change of it copies a part first.
+template <class Call>
+Outcome with_shared_table(Call call) {
+  const pid_t child = start_child([] {
+    for (;;) pause();
+  });
+  const Outcome outcome = call();
+  CHECK_OK(kill(child, SIGKILL));
+  CHECK_EQ(wait_for(child), 128 + SIGKILL);
+  return outcome;
+}
+
 // A call that closes kDescriptor or marks it. Linux needs no memory for that; here a part of the table is copied, as a forked
 // child shares it. So the call cannot fail, and has done its work.
 void walk_shared_table(bool (*is_done)(), long number, long a, long b = 0, long c = 0) {
@@ -25,15 +37,10 @@ void walk_shared_table(bool (*is_done)(), long number, long a, long b = 0, long 
     const int file = CHECK_OK(open("/dev/null", O_RDWR));
     CHECK_OK(dup2(file, kDescriptor));
     close(file);
-    const pid_t child = start_child([] {
-      for (;;) pause();
-    });
-    const Outcome outcome = armed.at(n, number, a, b, c);
+    const Outcome outcome = with_shared_table([&] { return armed.at(n, number, a, b, c); });
     CHECK(outcome != Outcome::Failed);
     CHECK(is_done());
     tolerated += outcome == Outcome::Tolerated;
-    CHECK_OK(kill(child, SIGKILL));
-    CHECK_EQ(wait_for(child), 128 + SIGKILL);
     close(kDescriptor);
     return outcome;
   });
@@ -80,6 +87,17 @@ TEST(A1_socketpair_at_every_site) {
   static int ends[2];
   walk(2, [&](int n) {
     const Outcome outcome = armed.at(n, SYS_socketpair, 1, 1, 0, reinterpret_cast<long>(ends));
+    for (const int end : ends)
+      if (outcome != Outcome::Failed) CHECK_OK(close(end));
+    return outcome;
+  });
+}
+
+TEST(A1_pipe_into_a_shared_table_at_every_site) {
+  Walk armed;
+  static int ends[2];
+  walk(3, [&](int n) {
+    const Outcome outcome = with_shared_table([&] { return armed.at(n, SYS_pipe2, reinterpret_cast<long>(ends), 0); });
     for (const int end : ends)
       if (outcome != Outcome::Failed) CHECK_OK(close(end));
     return outcome;
