@@ -78,9 +78,8 @@ Result<> truncate(const Credentials& credentials, const Path& path, uint64_t siz
   if (!inode.is_regular()) return Error(Errno::Inval);
   if (!inode.allows(credentials, identity::kMayWrite)) return Error(Errno::Acces);
   if (path.mount()->has(kMountReadOnly)) return Error(Errno::RoFs);
-  TRY(inode.truncate(size));
   drop_set_id(credentials, inode);
-  return {};
+  return inode.truncate(size);
 }
 
 Result<> check_access(const Credentials& credentials, const Path& path, identity::AccessMask wanted) {

@@ -23,7 +23,7 @@ Result<> change_times(const identity::Credentials& credentials, const Path& path
 Result<> truncate(const identity::Credentials& credentials, const Path& path, uint64_t size);
 Result<> check_access(const identity::Credentials& credentials, const Path& path, identity::AccessMask wanted);
 
-// After a write or truncation by somebody who may not keep them: set-id bits go.
+// Before a write or truncation by somebody who may not keep them: set-id bits go.
 void drop_set_id(const identity::Credentials& credentials, Inode& inode);
 
 }  // namespace tine::file

@@ -102,8 +102,8 @@ Result<Ref<File>> open_found(const Credentials& credentials, const Path& path, u
   TRY(check_may_open(credentials, path, flags));
   Ref<File> file = TRY(open_inode(path, flags));
   if (flags & kTruncate && path.inode()->is_regular()) {
-    TRY(path.inode()->truncate(0));
     drop_set_id(credentials, *path.inode());
+    TRY(path.inode()->truncate(0));
   }
   return file;
 }

@@ -211,6 +211,25 @@ TEST(chown_clears_set_user_id) {
   CHECK_OK(unlink("/tmp/owned"));
 }
 
+TEST(set_user_id_is_gone_when_a_write_begins) {
+  constexpr size_t kSize = 48 << 20;
+  touch("/tmp/overwritten");
+  CHECK_OK(chmod("/tmp/overwritten", 06777));
+  const pid_t writer = start_child([] {
+    CHECK_OK(setgid(1000));
+    CHECK_OK(setuid(1000));
+    const int file = CHECK_OK(open("/tmp/overwritten", O_WRONLY));
+    char* bytes = static_cast<char*>(mmap(nullptr, kSize, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+    CHECK_EQ(write(file, bytes, kSize), static_cast<ssize_t>(kSize));
+  });
+  struct stat status;
+  do status = status_of("/tmp/overwritten");
+  while (status.st_size == 0);
+  CHECK_EQ(status_of("/tmp/overwritten").st_mode & 07777, 0777u);
+  CHECK_EQ(wait_for(writer), 0);
+  CHECK_OK(unlink("/tmp/overwritten"));
+}
+
 TEST(times_are_kept_and_set) {
   touch("/tmp/times");
   const timespec times[] = {{1000, 5}, {2000, 6}};

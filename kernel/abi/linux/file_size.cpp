@@ -35,8 +35,8 @@ CallResult sys_ftruncate(const Call& call) {
   const Ref<File> file = TRY(get_open_file(call, call.as_int(0)));
   if (!file->writable()) return Error(Errno::Inval);
   TRY(check_file_size_limit(call, static_cast<uint64_t>(size)));
-  TRY(file->truncate(static_cast<uint64_t>(size)));
   if (file->inode() != nullptr) file::drop_set_id(*call.process().credentials(), *file->inode());
+  TRY(file->truncate(static_cast<uint64_t>(size)));
   return 0;
 }
 

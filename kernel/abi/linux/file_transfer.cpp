@@ -14,9 +14,9 @@ void raise(const Call& call, int signal) {
   process::send_signal_to_thread(call.thread, process::user_signal(signal, call.process()));
 }
 
-// The part of a write that RLIMIT_FSIZE leaves.
+// The part of a write that RLIMIT_FSIZE leaves. Takes the file's set-id bits away.
 Result<size_t> write_within_limit(const Call& call, File& file, IoBuffer& from, uint64_t* offset) {
-  const file::Inode* inode = file.inode();
+  file::Inode* inode = file.inode();
   if (inode != nullptr && inode->is_regular()) {
     const uint64_t limit = call.process().limit(process::Resource::FileSize);
     if (limit != process::kUnlimited) {
@@ -25,16 +25,12 @@ Result<size_t> write_within_limit(const Call& call, File& file, IoBuffer& from, 
       from.limit(limit - start);
     }
   }
+  // Before the first byte: what is being written must not run with the owner's rights.
+  if (inode != nullptr && from.remaining() != 0 && inode->mode & (file::kModeSetUid | file::kModeSetGid))
+    file::drop_set_id(*call.process().credentials(), *inode);
   const Result<size_t> done = file.write(from, offset);
   if (!done && done.error() == Errno::Pipe) raise(call, process::kSigPipe);
   return done;
-}
-
-void after_write(const Call& call, File& file, const Result<size_t>& done) {
-  file::Inode* inode = file.inode();
-  if (!done || *done == 0 || inode == nullptr) return;
-  if (inode->mode.load(std::memory_order_relaxed) & (file::kModeSetUid | file::kModeSetGid))
-    file::drop_set_id(*call.process().credentials(), *inode);
 }
 
 }  // namespace
@@ -57,22 +53,14 @@ Result<size_t> read_file_at(File& file, IoBuffer& into, uint64_t& offset) {
 }
 
 Result<size_t> write_file(const Call& call, File& file, IoBuffer& from) {
-  Result<size_t> done;
-  if (file.seekable()) {
-    sync::MutexGuard guard(file.offset_lock);
-    done = write_within_limit(call, file, from, &file.offset);
-  } else {
-    done = write_within_limit(call, file, from, nullptr);
-  }
-  after_write(call, file, done);
-  return done;
+  if (!file.seekable()) return write_within_limit(call, file, from, nullptr);
+  sync::MutexGuard guard(file.offset_lock);
+  return write_within_limit(call, file, from, &file.offset);
 }
 
 Result<size_t> write_file_at(const Call& call, File& file, IoBuffer& from, uint64_t& offset) {
   if (!file.seekable()) return Error(Errno::Spipe);
-  const Result<size_t> done = write_within_limit(call, file, from, &offset);
-  after_write(call, file, done);
-  return done;
+  return write_within_limit(call, file, from, &offset);
 }
 
 }  // namespace tine::abi::linux_abi
