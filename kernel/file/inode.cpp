@@ -17,6 +17,11 @@ Inode::Inode(FileSystem& file_system, uint64_t number, uint32_t mode, identity::
 
 Inode::~Inode() { delete_locks(locks.load(std::memory_order_relaxed)); }
 
+identity::Ownership Inode::settled_ownership() const {
+  sync::MutexGuard guard(lock);
+  return ownership();
+}
+
 void Inode::touch_accessed() {
   constexpr Nanoseconds kDay = 86'400 * kSecond;
   const Nanoseconds before = accessed.load(std::memory_order_relaxed);

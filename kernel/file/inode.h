@@ -115,6 +115,8 @@ class Inode : public RefCounted<Inode> {
   bool is_regular() const { return type == FileType::Regular; }
   bool is_symlink() const { return type == FileType::Symlink; }
   identity::Ownership ownership() const { return {uid, gid, mode, is_directory()}; }
+  // As they belong together, while somebody may be changing them (chown(2) changes all three). Takes `lock`.
+  identity::Ownership settled_ownership() const;
   bool allows(const identity::Credentials& who, identity::AccessMask wanted) const {
     return identity::may_access(who, ownership(), wanted);
   }

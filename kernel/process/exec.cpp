@@ -87,16 +87,16 @@ Result<> NewProgram::resolve_scripts(const Process& process) {
 // Set-id bits count unless something could steer the program from outside, or the user gave them up.
 Result<> NewProgram::choose_credentials(const Process& process) {
   const identity::CredentialsRef old = process.credentials();
-  const file::Inode& inode = *file->inode();
-  const uint32_t mode = inode.mode;
+  const identity::Ownership owned = file->inode()->settled_ownership();
+  const uint32_t mode = owned.mode;
   // Its user must not choose which calls a set-id program loses.
   if (process.has(kExecPledged) && mode & (file::kModeSetUid | file::kModeSetGid)) return Error(Errno::Acces);
   identity::SetIdProgram program;
   const bool honoured = !process.has(kNoNewPrivileges) && !process.has(kTraced) &&
                         !file->path().mount()->has(file::kMountNoSuid) && process.fs()->ref_count() <= 2;
-  if (honoured && mode & file::kModeSetUid) program.uid = inode.uid;
+  if (honoured && mode & file::kModeSetUid) program.uid = owned.uid;
   // Without the group's execute bit, set-gid means something else (mandatory locking).
-  if (honoured && mode & file::kModeSetGid && mode & 010) program.gid = inode.gid;
+  if (honoured && mode & file::kModeSetGid && mode & 010) program.gid = owned.gid;
   credentials = TRY(identity::credentials_for_exec(*old, program));
   set_id = (program.uid && credentials->euid != old->ruid) || (program.gid && credentials->egid != old->rgid);
   return {};
