@@ -6,7 +6,6 @@
 
 #include "file/inode.h"
 #include "file/locks.h"
-#include "file/open.h"
 #include "file/open_file.h"
 
 namespace tine::file {
@@ -44,11 +43,6 @@ Result<> File::stat(Stat& into) {
   if (inode() != nullptr) inode()->stat(into);
   else into.mode = 0600;
   return {};
-}
-
-Result<Ref<File>> File::reopen(uint32_t flags) {
-  if (path_.empty()) return Error(Errno::Nxio);
-  return open_inode(path_, flags);
 }
 
 void File::set_status_flags(uint32_t changeable) {

@@ -60,8 +60,6 @@ class File : public RefCounted<File>, public LockOwner {
   virtual Result<> stat(Stat& stat);
   virtual const char* kind() const { return "file"; }            // "pipe", "socket", ... as in /proc/PID/fd links
   virtual void status_flags_changed() {}
-  // Opens anew what this open file shows, as opening /proc/PID/fd/N does. Default: Nxio (sockets and the like).
-  virtual Result<Ref<File>> reopen(uint32_t flags);
   // Of what a poller asks for, what is ready now.
   PollEvents ready(PollEvents wanted) { return poll(nullptr) & (wanted | kPollErr | kPollHup); }
   // Which class it is, for file_cast: the address of the class's kType; null: none that anybody asks for.

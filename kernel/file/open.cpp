@@ -6,6 +6,7 @@
 #include "file/fifo.h"
 #include "file/names.h"
 #include "file/open_file.h"
+#include "file/pipe.h"
 #include "file/tmpfs.h"
 
 namespace tine::file {
@@ -59,22 +60,18 @@ class OpenDirectory final : public SeekableFile, public mem::FromCache<OpenDirec
   };
 };
 
-// Stands for an open file that has no place of its own.
+// Stands for an open file that has no place of its own. It does not keep it open: it shows what the file's fstat(2) said
+// and, for a pipe, has the pipe itself attached.
 class OpenFileInode final : public Inode, public mem::FromCache<OpenFileInode> {
  public:
-  OpenFileInode(FileSystem& file_system, const Stat& stat, Ref<File> file)
-      : Inode(file_system, stat.inode, stat.mode, stat.uid, stat.gid), file_(std::move(file)) {}
-  void stat(Stat& into) const override { static_cast<void>(file_->stat(into)); }
+  OpenFileInode(FileSystem& file_system, const Stat& stat)
+      : Inode(file_system, stat.inode, stat.mode, stat.uid, stat.gid), stat_(stat) {}
+  void stat(Stat& into) const override { into = stat_; }
   Result<> may_change_attributes() const override { return Error(Errno::Perm); }
-  File& file() const { return *file_; }
-
-  static OpenFileInode* from(Inode& inode) {
-    return inode.is_open_file() ? static_cast<OpenFileInode*>(&inode) : nullptr;
-  }
   bool is_open_file() const override { return true; }
 
  private:
-  const Ref<File> file_;
+  const Stat stat_;
 };
 
 identity::AccessMask wanted_access(uint32_t flags) {
@@ -176,7 +173,8 @@ Result<Ref<File>> open(const LookupContext& context, const Path& start, std::str
 
 Result<Ref<File>> open_inode(const Path& path, uint32_t flags) {
   Inode& inode = *path.inode();
-  if (auto* open_file = OpenFileInode::from(inode)) return open_file->file().reopen(flags);
+  // Of what has no place, only pipes can be opened again.
+  if (inode.is_open_file()) return inode.type == FileType::Fifo ? open_pipe(inode, flags) : Error(Errno::Nxio);
   switch (inode.type) {
     case FileType::Directory: return Ref<File>(TRY(mem::make_ref<OpenDirectory>(flags, path)));
     case FileType::Regular: return inode.open(path, flags);
@@ -194,13 +192,13 @@ Result<> check_executable(const Credentials& credentials, const Path& path) {
   return {};
 }
 
-Result<Path> place_of(Ref<File> file) {
-  if (!file->path().empty()) return file->path();
+Result<Path> place_of(File& file) {
+  if (!file.path().empty()) return file.path();
   Stat stat;
-  TRY(file->stat(stat));
-  const char* kind = file->kind();
-  Ref<Inode> inode = TRY(mem::make_ref<OpenFileInode>(hidden_mount().file_system(), stat, std::move(file)));
-  Ref<Entry> entry = TRY(Entry::make(nullptr, kind, std::move(inode)));
+  TRY(file.stat(stat));
+  Ref<Inode> inode = TRY(mem::make_ref<OpenFileInode>(hidden_mount().file_system(), stat));
+  if (auto* pipe_end = file_cast<PipeFile>(file)) inode->attach(Ref<Attachment>(&pipe_end->pipe()));
+  Ref<Entry> entry = TRY(Entry::make(nullptr, file.kind(), std::move(inode)));
   return Path(Ref<Mount>(&hidden_mount()), std::move(entry));
 }
 

@@ -22,7 +22,7 @@ Result<Ref<File>> open_inode(const Path& path, uint32_t flags);
 Result<> check_executable(const identity::Credentials& credentials, const Path& path);
 
 // The place of an open file, also of one that has none (pipes, sockets): then one is made up whose inode shows what
-// fstat(2) says and whose opening is File::reopen. For /proc/PID/fd.
-Result<Path> place_of(Ref<File> file);
+// fstat(2) says. It does not keep the file open, and only a pipe can be opened there. For /proc/PID/fd.
+Result<Path> place_of(File& file);
 
 }  // namespace tine::file

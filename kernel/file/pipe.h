@@ -86,7 +86,6 @@ class PipeFile final : public File, public mem::FromCache<PipeFile> {
   Result<uint64_t> control(uint32_t command, uint64_t argument) override;
   Result<> allocate(uint32_t, uint64_t, uint64_t) override { return Error(Errno::Spipe); }
   Result<> stat(Stat& into) override;
-  Result<Ref<File>> reopen(uint32_t flags) override;
   const char* kind() const override { return "pipe"; }
 
  private:
@@ -104,5 +103,8 @@ struct PipeEnds {
 };
 // pipe2(2); `flags`: O_NONBLOCK, O_CLOEXEC left out.
 Result<PipeEnds> make_pipe(uint32_t flags, const identity::Credentials& owner);
+// One more end of the pipe that is attached to this inode, which is not a FIFO's. Through /proc/self/fd; does not wait for
+// the other end, which has been there and may be gone for good.
+Result<Ref<File>> open_pipe(const Inode& inode, uint32_t flags);
 
 }  // namespace tine::file

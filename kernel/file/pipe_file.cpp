@@ -55,17 +55,16 @@ Result<> PipeFile::stat(Stat& into) {
   return {};
 }
 
-// Through /proc/self/fd. Only FIFOs wait for their other end: that of a pipe has been there, and may be gone for good.
-Result<Ref<File>> PipeFile::reopen(uint32_t flags) {
-  if (is_anonymous()) return Ref<File>(TRY(mem::make_ref<PipeFile>(flags, path(), pipe_, uid_, gid_)));
-  return open_end(pipe_, path(), flags, uid_, gid_);
-}
-
 Result<Ref<File>> open_fifo(const Path& path, uint32_t flags) {
   Inode& inode = *path.inode();
   Ref<Attachment> attachment = inode.attachment();
   if (attachment == nullptr) attachment = inode.attach(TRY(Pipe::make()));
   return open_end(boost::static_pointer_cast<Pipe>(attachment), path, flags, inode.uid, inode.gid);
+}
+
+Result<Ref<File>> open_pipe(const Inode& inode, uint32_t flags) {
+  Ref<Pipe> pipe = boost::static_pointer_cast<Pipe>(inode.attachment());
+  return Ref<File>(TRY(mem::make_ref<PipeFile>(flags, Path(), std::move(pipe), inode.uid, inode.gid)));
 }
 
 Result<PipeEnds> make_pipe(uint32_t flags, const identity::Credentials& owner) {

@@ -31,7 +31,7 @@ Result<std::string_view> read_descriptor_link(std::span<char> into, const Subjec
   return format(into, "%s:[%llu]", file->kind(), static_cast<unsigned long long>(stat.inode));
 }
 
-Result<file::Path> follow_descriptor(const Subject& subject) { return file::place_of(TRY(file_of(subject))); }
+Result<file::Path> follow_descriptor(const Subject& subject) { return file::place_of(*TRY(file_of(subject))); }
 
 // A glance without the lock: the file may be the very one that is being read.
 uint64_t position_of(const file::File& file) NO_THREAD_SAFETY_ANALYSIS {

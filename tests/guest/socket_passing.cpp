@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 
@@ -271,6 +272,36 @@ TEST(a_socket_in_its_own_queue_is_cleaned_up) {
     Pair().close_both();
     return poll(&request, 1, 0) == 1;
   }));
+}
+
+TEST(a_path_only_descriptor_does_not_keep_a_socket_open) {
+  const auto open_path_only = [](int socket) {
+    char name[64];
+    snprintf(name, sizeof name, "/proc/self/fd/%d", socket);
+    return CHECK_OK(open(name, O_PATH));
+  };
+  const Pair pair;
+  const int place = open_path_only(pair.a);
+  close(pair.a);
+  char byte;
+  CHECK_EQ(recv(pair.b, &byte, 1, MSG_DONTWAIT), 0);
+  struct stat status;
+  CHECK_OK(fstat(place, &status));
+  CHECK(S_ISSOCK(status.st_mode));
+  close(place);
+  close(pair.b);
+
+  // Nor can it hide a cycle: it lies in the queue of the very socket that it names.
+  int ends[2];
+  CHECK_OK(pipe(ends));
+  const Pair cycle;
+  const int files[2] = {open_path_only(cycle.a), ends[1]};
+  CHECK_EQ(send_files(cycle.b, files, 2), 1);
+  for (const int file : files) close(file);
+  cycle.close_both();
+  pollfd request = {ends[0], POLLIN, 0};
+  CHECK_EQ(poll(&request, 1, 5000), 1);
+  CHECK_EQ(request.revents, POLLHUP);
 }
 
 TEST(a_socket_in_flight_that_somebody_holds_stays) {

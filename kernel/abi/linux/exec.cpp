@@ -51,7 +51,7 @@ CallResult sys_execveat(const Call& call) {
   const std::string_view shown = path.view().empty()
                                      ? format(name.span(), "/dev/fd/%d", descriptor)
                                      : format(name.span(), "/dev/fd/%d/%s", descriptor, path.c_str());
-  const file::Path from = TRY(file::place_of(base));
+  const file::Path from = TRY(file::place_of(*base));
   return start(call, TRY(process::open_program(process, from, path.view(), how)), shown, call.args[2],
                call.args[3]);
 }

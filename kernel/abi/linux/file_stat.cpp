@@ -243,7 +243,7 @@ CallResult sys_statfs(const Call& call) {
 }
 
 CallResult sys_fstatfs(const Call& call) {
-  return store_statistics(call.pointer<LinuxStatfs>(1), TRY(file::place_of(TRY(get_file(call, call.as_int(0))))));
+  return store_statistics(call.pointer<LinuxStatfs>(1), TRY(file::place_of(*TRY(get_file(call, call.as_int(0))))));
 }
 
 CallResult sys_getdents(const Call& call) { return read_directory(call, EntryPacker::Layout::Old); }

@@ -43,7 +43,7 @@ class NameContext {
   }
   Result<file::Path> own_place(int descriptor) const {
     if (descriptor == kAtCwd) return fs_->working_directory();
-    return file::place_of(TRY(get_file(call_, descriptor)));
+    return file::place_of(*TRY(get_file(call_, descriptor)));
   }
 
  private:

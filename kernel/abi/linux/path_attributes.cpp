@@ -67,7 +67,7 @@ CallResult change_times(const Call& call, int directory, UserText path, const Ti
   const NameContext context(call);
   // Without a path the descriptor's own file is meant.
   const file::Path place = path ? TRY(context.place(directory, path, follow_unless(flags & kAtSymlinkNoFollow), flags))
-                                : TRY(file::place_of(TRY(get_file(call, directory))));
+                                : TRY(file::place_of(*TRY(get_file(call, directory))));
   TRY(file::change_times(context.credentials(), place, times.accessed, times.modified));
   return 0;
 }
@@ -90,7 +90,7 @@ CallResult sys_fchmodat(const Call& call) {
 CallResult sys_fchmod(const Call& call) {
   const Ref<file::File> file = TRY(get_file(call, call.as_int(0)));
   if (file->flags() & file::kPathOnly) return Error(Errno::BadF);
-  TRY(file::change_mode(*call.process().credentials(), TRY(file::place_of(file)), call.as_unsigned(1)));
+  TRY(file::change_mode(*call.process().credentials(), TRY(file::place_of(*file)), call.as_unsigned(1)));
   return 0;
 }
 
@@ -108,7 +108,7 @@ CallResult sys_fchownat(const Call& call) {
 CallResult sys_fchown(const Call& call) {
   const Ref<file::File> file = TRY(get_file(call, call.as_int(0)));
   if (file->flags() & file::kPathOnly) return Error(Errno::BadF);
-  return change_owner(call, TRY(file::place_of(file)), call.as_unsigned(1), call.as_unsigned(2));
+  return change_owner(call, TRY(file::place_of(*file)), call.as_unsigned(1), call.as_unsigned(2));
 }
 
 CallResult sys_access(const Call& call) {
