@@ -64,7 +64,7 @@ Result<> UnixEndpoint::connect(UnixEndpoint& target, UnixCredentials credentials
     Ref<UnixEndpoint> before;
     {
       sync::SpinGuard guard(lock_);
-      before = std::exchange(peer_, Ref<UnixEndpoint>(&target));
+      before = replace_peer(Ref<UnixEndpoint>(&target));
       state_ = State::Connected;
     }
     changed_.wake_all(kAllEvents);
@@ -124,10 +124,15 @@ Result<> UnixEndpoint::connect(UnixEndpoint& target, UnixCredentials credentials
   return result;
 }
 
+Ref<UnixEndpoint> UnixEndpoint::replace_peer(Ref<UnixEndpoint> peer) {
+  if (peer_ != nullptr) peer_->room_.remove(room_relay_);
+  return std::exchange(peer_, std::move(peer));
+}
+
 void UnixEndpoint::disconnect() {
   Ref<UnixEndpoint> before;
   sync::SpinGuard guard(lock_);
-  before.swap(peer_);
+  before = replace_peer({});
   if (state_ == State::Connected) state_ = State::Unconnected;
 }
 
@@ -167,6 +172,7 @@ Result<> UnixEndpoint::shut_down(bool receiving, bool sending) {
     if (!is_datagram()) peer = peer_;
   }
   changed_.wake_all(kAllEvents);
+  room_.wake_all(kAllEvents);
   if (peer != nullptr) peer->shut_by_peer((receiving ? kShutSend : 0) | (sending ? kShutReceive : 0));
   return {};
 }
@@ -210,7 +216,7 @@ void UnixEndpoint::close() {
     shut_ = kShutReceive | kShutSend;
     unread.splice(unread.end(), queue_);
     refused.splice(refused.end(), backlog_);
-    peer = std::move(peer_);
+    peer = replace_peer({});
     for (UnixMessage& message : unread)
       if (message.files) UnixInFlight::leave(*message.files);
   }
@@ -219,6 +225,7 @@ void UnixEndpoint::close() {
     if (address->is_abstract()) withdraw_abstract(*address);
   }
   changed_.wake_all(kAllEvents);
+  room_.wake_all(kAllEvents);
   if (peer != nullptr) peer->peer_closed(*this, !unread.empty() || refused_connection);
   while (!refused.empty()) {
     Ref<UnixEndpoint> connection(&refused.front(), false);

@@ -3,12 +3,12 @@
 // file because a connection exists before accept(2) makes a file for it, and because the other end may still
 // hold on to it after its file has closed. Source: unix(7).
 //
-// A message is charged to its sender until it is received: that is the flow control (SO_SNDBUF), and also
-// what bounds the kernel memory that a program can fill.
+// A message is charged to its sender until it is received: that is the flow control (SO_SNDBUF), and also what bounds the
+// kernel memory that a program can fill. Datagrams outlive their senders, so that their receiver's queue has a bound too.
 //
 // Locks, in order: reader_lock_ (sleeping; one reader at a time copies out of the queue) -> the mutex of
 // unix_in_flight.h, for queues' messages with files in them -> lock_. No two endpoints' lock_ at once, except
-// a listener's before those of its backlog and of who connects to it.
+// a listener's before those of its backlog and of who connects to it. lock_ -> the peer's room_ -> changed_.
 #pragma once
 
 #include <boost/intrusive/list.hpp>
@@ -110,12 +110,27 @@ class UnixEndpoint : public RefCounted<UnixEndpoint>,
   enum class State : uint8_t { Unconnected, Listening, Connected, Closed };
   static constexpr uint8_t kShutReceive = 1, kShutSend = 2;
   static constexpr PollEvents kAllEvents = ~0u;
+  // Datagrams are refused while more than this is queued: net.core.rmem_default. Who was let in at once may go over it.
+  static constexpr size_t kMostQueued = 212992;
+
+  // Tells those who wait to send on a datagram socket that its peer has room.
+  class RoomRelay final : public sched::Waiter {
+   public:
+    explicit RoomRelay(UnixEndpoint& sender) : sender_(sender) {}
+    bool on_wake(uint32_t events) override { return sender_.changed_.wake_all(events) != 0; }
+
+   private:
+    UnixEndpoint& sender_;
+  };
 
   Result<> push(UnixMessage& message);
   Result<> deliver(UnixEndpoint& target, UnixMessage& message);
   Result<Ref<UnixEndpoint>> target_of(const UnixSend& request);
   Result<UnixMessage*> make_message(UnixSend& request, size_t size);
   Result<> wait_for_room(size_t charge, bool wait);
+  bool is_full() const;
+  bool peer_is_full();
+  Ref<UnixEndpoint> replace_peer(Ref<UnixEndpoint> peer) REQUIRES(lock_);
   Result<size_t> send_stream(UnixSend& request);
   Result<size_t> send_record(UnixSend& request);
   bool has_room(size_t charge) const;
@@ -140,11 +155,14 @@ class UnixEndpoint : public RefCounted<UnixEndpoint>,
   UnixCredentials credentials_ GUARDED_BY(lock_);  // what a peer sees: at creation, connect or listen
   UnixCredentials peer_credentials_ GUARDED_BY(lock_);
   UnixMessages queue_ GUARDED_BY(lock_);
+  size_t queued_ GUARDED_BY(lock_) = 0;            // charge of the datagrams in the queue
   boost::intrusive::list<UnixEndpoint> backlog_ GUARDED_BY(lock_);  // holds references
   unsigned backlog_limit_ GUARDED_BY(lock_) = 0;
   std::atomic<size_t> sent_{0};  // charge of what peers have not received yet
   sync::Mutex reader_lock_{"unix reader"};
   sched::WaitQueue changed_{"unix socket queue"};
+  sched::WaitQueue room_{"unix socket room"};  // datagrams: senders to this socket
+  RoomRelay room_relay_{*this};                // in the peer's room_, once that was found full
 
  public:
   // For unix_in_flight.cpp, under its mutex.

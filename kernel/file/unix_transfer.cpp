@@ -26,6 +26,15 @@ Error wait_error(Errno error, Nanoseconds timeout) {
   return Error(error);
 }
 
+template <class Condition>
+Result<> wait_to_send(sched::WaitQueue& queue, bool wait, Nanoseconds timeout, Condition&& ready) {
+  if (ready()) return {};
+  if (!wait) return Error(Errno::Again);
+  const auto result = sched::wait_until(queue, {.name = "unix send", .deadline = deadline_of(timeout)}, ready);
+  if (!result) return wait_error(result.error(), timeout);
+  return {};
+}
+
 }  // namespace
 
 // --- Sending ---
@@ -41,13 +50,12 @@ Result<> UnixEndpoint::wait_for_room(size_t charge, bool wait) {
     sync::SpinGuard guard(lock_);
     return (shut_ & kShutSend) != 0 || error_ != Errno{0};
   };
-  if (ready()) return {};
-  if (!wait) return Error(Errno::Again);
-  const Nanoseconds timeout = send_timeout.load();
-  const auto result =
-      sched::wait_until(changed_, {.name = "unix send", .deadline = deadline_of(timeout)}, ready);
-  if (!result) return wait_error(result.error(), timeout);
-  return {};
+  return wait_to_send(changed_, wait, send_timeout.load(), ready);
+}
+
+bool UnixEndpoint::is_full() const {
+  sync::SpinGuard guard(lock_);
+  return queued_ > kMostQueued && state_ != State::Closed && !(shut_ & kShutReceive);
 }
 
 Result<UnixMessage*> UnixEndpoint::make_message(UnixSend& request, size_t size) {
@@ -68,6 +76,7 @@ Result<> UnixEndpoint::push(UnixMessage& message) {
     if (state_ == State::Closed) return Error(is_datagram() ? Errno::ConnRefused : Errno::Pipe);
     if (shut_ & kShutReceive) return Error(Errno::Pipe);
     queue_.push_back(message);
+    if (is_datagram()) queued_ += message.charge();
   }
   changed_.wake_all(kPollIn | kPollRdNorm);
   return {};
@@ -144,6 +153,9 @@ Result<size_t> UnixEndpoint::send_record(UnixSend& request) {
     sync::SpinGuard guard(target->lock_);
     if (target->peer_ != nullptr && target->peer_ != this) return Error(Errno::Perm);
   }
+  // Whoever is told to come again polls this socket if it is connected: so that is asked about in the same way.
+  const auto has_room = [&] { return !(request.to == nullptr ? peer_is_full() : target->is_full()); };
+  TRY(wait_to_send(target->room_, request.wait, send_timeout.load(), has_room));
   UnixMessage* message = TRY(make_message(request, size));
   message->from = address();
   TRY(deliver(*target, *message));
@@ -210,7 +222,9 @@ void UnixEndpoint::consume(UnixMessage& message, UnixReceive& request) {
   {
     sync::SpinGuard guard(lock_);
     queue_.erase(queue_.iterator_to(message));
+    if (is_datagram()) queued_ -= message.charge();
   }
+  if (room_.has_waiters()) room_.wake_all(kPollOut | kPollWrNorm | kPollWrBand);
   delete &message;  // its files, if any, have been taken out
 }
 
@@ -282,9 +296,27 @@ size_t UnixEndpoint::readable_bytes() const {
 
 // --- Readiness ---
 
+// If so, those who wait for this socket hear when the peer has room.
+bool UnixEndpoint::peer_is_full() {
+  Ref<UnixEndpoint> peer;
+  {
+    sync::SpinGuard guard(lock_);
+    peer = peer_;
+  }
+  if (peer == nullptr || !peer->is_full()) return false;
+  {
+    sync::SpinGuard guard(lock_);
+    if (peer_ != peer) return false;   // whoever changed that has woken the pollers
+    peer->room_.remove(room_relay_);
+    peer->room_.add(room_relay_);
+  }
+  return peer->is_full();
+}
+
 PollEvents UnixEndpoint::poll(Poller* poller) {
   if (poller != nullptr) poller->watch(changed_);
-  const bool writable = sent_.load() <= send_limit.load() / 2;  // room for more than a trickle
+  const bool writable = sent_.load() <= send_limit.load() / 2 &&  // room for more than a trickle
+                        !(is_datagram() && peer_is_full());
   sync::SpinGuard guard(lock_);
   PollEvents events = 0;
   if (state_ == State::Listening) {

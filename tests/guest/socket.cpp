@@ -309,6 +309,47 @@ TEST(datagrams_by_name_tell_who_sent_them) {
   CHECK_OK(unlink(from.raw.sun_path));
 }
 
+// Each of these senders is within its own bound.
+TEST(datagrams_of_many_senders_fill_a_queue_too) {
+  static char data[16'000];
+  const Address to(fresh_path());
+  const int receiver = CHECK_OK(socket(AF_UNIX, SOCK_DGRAM, 0));
+  CHECK_OK(bind(receiver, to.get(), to.size));
+  const auto fill = [&] {
+    for (int i = 0; i < 1000; i++) {
+      const int passing = CHECK_OK(socket(AF_UNIX, SOCK_DGRAM, 0));
+      const ssize_t sent = sendto(passing, data, sizeof data, MSG_DONTWAIT, to.get(), to.size);
+      const int error = errno;
+      close(passing);
+      if (sent < 0) return error;
+    }
+    return 0;
+  };
+  const auto drain_soon = [&] {
+    return start_child([&] {
+      sleep_ms(50);
+      while (recv(receiver, data, sizeof data, MSG_DONTWAIT) >= 0) continue;
+    });
+  };
+  const int sender = CHECK_OK(socket(AF_UNIX, SOCK_DGRAM, 0));
+  CHECK_OK(connect(sender, to.get(), to.size));
+  pollfd writable = {sender, POLLOUT, 0};
+  CHECK_EQ(poll(&writable, 1, 0), 1);
+
+  CHECK_EQ(fill(), EAGAIN);
+  CHECK_EQ(poll(&writable, 1, 0), 0);
+  CHECK_ERRNO(send(sender, "x", 1, MSG_DONTWAIT), EAGAIN);
+  pid_t reader = drain_soon();
+  CHECK_EQ(poll(&writable, 1, 5000), 1);
+  CHECK_EQ(wait_for(reader), 0);
+
+  CHECK_EQ(fill(), EAGAIN);
+  reader = drain_soon();
+  CHECK_EQ(send(sender, "x", 1, 0), 1);
+  CHECK_EQ(wait_for(reader), 0);
+  CHECK_OK(unlink(to.raw.sun_path));
+}
+
 TEST(options) {
   const Pair pair(SOCK_DGRAM);
   CHECK_EQ(option(pair.a, SO_TYPE), SOCK_DGRAM);
