@@ -108,11 +108,29 @@ Result<> FileObject::resize(uint64_t size) {
 
 Result<> FileObject::allocate(uint64_t offset, uint64_t length) {
   if (offset + length > kMaxSize) return Error(Errno::FBig);
-  for (uint64_t index = page_of(offset); index < pages_for(offset + length); index++) {
-    sync::MutexGuard guard(pages_lock_);
-    if (pages_.get(index) == nullptr) TRY(writable_page(index));
+  const uint64_t first = page_of(offset), last = pages_for(offset + length);
+  vm::PageStore made;   // what this call has filled, should it have to take that back
+  // Held all the time: a page that somebody could have written to could not be taken back.
+  sync::MutexGuard guard(pages_lock_);
+  // Seen at once in most cases, without filling memory until nothing is left for others.
+  if (last - first > pages_.count() && !quota_->has_room(last - first - pages_.count())) return Error(Errno::NoSpc);
+  for (uint64_t index = first; index < last; index++) {
+    if (const Result<> filled = fill_hole(index, made); !filled) {
+      for (uint64_t at = made.next_present(first); at < last; at = made.next_present(at + 1)) remove_pages(at, at + 1);
+      return filled;
+    }
+    sched::maybe_yield();
   }
   return {};
+}
+
+Result<> FileObject::fill_hole(uint64_t index, vm::PageStore& made) {
+  if (pages_.get(index) != nullptr) return {};
+  mem::Frame* page = TRY(writable_page(index));
+  mem::reference(*page);
+  const Result<> noted = made.put(index, *page);
+  if (!noted) remove_pages(index, index + 1);
+  return noted;
 }
 
 Result<> FileObject::punch_hole(uint64_t offset, uint64_t length) {

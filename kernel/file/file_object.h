@@ -21,7 +21,10 @@ class PageQuota final : public RefCounted<PageQuota>, public mem::FromCache<Page
   explicit PageQuota(uint64_t limit) : limit(limit) {}
   std::atomic<uint64_t> limit;      // pages
   std::atomic<uint64_t> used{0};
-  bool full() const { return used.load(std::memory_order_relaxed) >= limit.load(std::memory_order_relaxed); }
+  bool full() const { return !has_room(1); }
+  bool has_room(uint64_t pages) const {
+    return used.load(std::memory_order_relaxed) + pages <= limit.load(std::memory_order_relaxed);
+  }
 };
 
 class FileObject final : public vm::MemoryObject, public mem::FromCache<FileObject> {
@@ -36,7 +39,7 @@ class FileObject final : public vm::MemoryObject, public mem::FromCache<FileObje
   Result<size_t> read(IoBuffer& into, uint64_t& offset);
   Result<size_t> write(IoBuffer& from, uint64_t& offset);         // under the inode's lock
   Result<> resize(uint64_t size);                                 // under the inode's lock
-  Result<> allocate(uint64_t offset, uint64_t length);            // fills holes
+  Result<> allocate(uint64_t offset, uint64_t length);            // fills holes: all or none
   Result<> punch_hole(uint64_t offset, uint64_t length);          // zeroes, and gives whole pages back
   // The first byte >= offset of data or of a hole (the end counts as one). Nxio at or past the end.
   Result<uint64_t> next_data(uint64_t offset);
@@ -57,6 +60,8 @@ class FileObject final : public vm::MemoryObject, public mem::FromCache<FileObje
 
  private:
   Result<mem::Frame*> writable_page(uint64_t index) REQUIRES(pages_lock_);   // NoSpc when the quota is used up
+  // `made` has a second reference to what is made.
+  Result<> fill_hole(uint64_t index, vm::PageStore& made) REQUIRES(pages_lock_);
   Result<> zero_part(uint64_t start, uint64_t end) REQUIRES(pages_lock_);    // within one page
   void remove_pages(uint64_t first, uint64_t last) REQUIRES(pages_lock_);
 

@@ -199,6 +199,23 @@ TEST(a_full_file_system_says_ENOSPC) {
   CHECK_OK(syscall(SYS_umount2, "/tmp/small", 0));
 }
 
+TEST(a_failed_fallocate_keeps_nothing) {
+  CHECK_OK(mkdir("/tmp/few", 0755));
+  if (syscall(SYS_mount, "none", "/tmp/few", "tmpfs", 0ul, "size=64k") != 0) SKIP("cannot mount");
+  const int file = new_file("/tmp/few/file");
+  for (const off_t at : (const off_t[]){3, 30}) CHECK_EQ(pwrite(file, "x", 1, at * kPage), 1);
+  for (const off_t pages : (const off_t[]){16, 20, 1000}) CHECK_ERRNO(fallocate(file, 0, 0, pages * kPage), ENOSPC);
+  CHECK_EQ(blocks_of(file), 2 * 8);
+  CHECK_EQ(size_of(file), 30 * kPage + 1);
+  CHECK_OK(fallocate(file, 0, 0, 15 * kPage));
+  CHECK_EQ(blocks_of(file), 16 * 8);
+  char byte;
+  CHECK_EQ(pread(file, &byte, 1, 3 * kPage), 1);
+  CHECK_EQ(byte, 'x');
+  close(file);
+  CHECK_OK(syscall(SYS_umount2, "/tmp/few", 0));
+}
+
 TEST(many_files_in_one_directory) {
   CHECK_OK(mkdir("/tmp/many", 0755));
   CHECK_OK(chdir("/tmp/many"));
