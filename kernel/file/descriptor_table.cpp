@@ -44,10 +44,16 @@ Result<> DescriptorTable::set_close_on_exec(int descriptor, bool value) {
   return tree_.set_close_on_exec(static_cast<unsigned>(descriptor), value);
 }
 
+Result<> DescriptorTable::check_free(unsigned limit) const {
+  sync::SpinGuard guard(lock_);
+  if (tree_.lowest_free(0) >= std::min(limit, kMaxDescriptors)) return Error(Errno::Mfile);
+  return {};
+}
+
 Result<int> DescriptorTable::install(Ref<File> file, bool close_on_exec, unsigned limit, int least) {
   sync::SpinGuard guard(lock_);
   const unsigned number = tree_.lowest_free(static_cast<unsigned>(least));
-  if (number >= limit || number >= kMaxDescriptors) return Error(Errno::Mfile);
+  if (number >= std::min(limit, kMaxDescriptors)) return Error(Errno::Mfile);
   TRY(tree_.set(number, file, close_on_exec));   // a copy: what fails must not drop the last reference under the lock
   return static_cast<int>(number);
 }

@@ -29,6 +29,8 @@ class DescriptorTable : public RefCounted<DescriptorTable>,
   Result<> set_close_on_exec(int descriptor, bool value);
   // Lowest free descriptor >= least and < limit (RLIMIT_NOFILE). Mfile when there is none.
   Result<int> install(Ref<File> file, bool close_on_exec, unsigned limit, int least = 0);
+  // Mfile if install() would find none now.
+  Result<> check_free(unsigned limit) const;
   Result<> install_at(int descriptor, Ref<File> file, bool close_on_exec, unsigned limit);  // dup2: replaces silently
   // close(2): BadF. Like all that changes the table, NoMem when it shares a part with a forked one, and then it does nothing.
   Result<Ref<File>> remove(int descriptor);

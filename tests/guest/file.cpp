@@ -4,6 +4,7 @@
 #include <limits.h>
 #include <signal.h>
 #include <sys/file.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
@@ -305,6 +306,19 @@ TEST(L7_RLIMIT_NOFILE_bounds_descriptors_in_one_process_only) {
   rlimit after;
   CHECK_OK(getrlimit(RLIMIT_NOFILE, &after));
   CHECK_EQ(after.rlim_cur, before.rlim_cur);
+}
+
+TEST(without_a_free_descriptor_open_does_nothing) {
+  const int file = CHECK_OK(open("/tmp/precious", O_CREAT | O_WRONLY, 0600));
+  CHECK_EQ(write(file, "precious", 8), 8);
+  const rlimit full = {static_cast<rlim_t>(file) + 1, 1024};
+  CHECK_OK(setrlimit(RLIMIT_NOFILE, &full));
+  while (dup(file) >= 0) continue;
+  CHECK_ERRNO(open("/tmp/precious", O_WRONLY | O_TRUNC), EMFILE);
+  CHECK_EQ(status_of("/tmp/precious").st_size, 8);
+  CHECK_ERRNO(open("/tmp/unmade", O_CREAT | O_WRONLY, 0600), EMFILE);
+  CHECK_ERRNO(access("/tmp/unmade", F_OK), ENOENT);
+  CHECK_OK(unlink("/tmp/precious"));
 }
 
 TEST(a_thousand_descriptors) {

@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stddef.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/time.h>
@@ -272,6 +273,23 @@ TEST(a_full_backlog_refuses_or_waits) {
   CHECK_EQ(write(server, "x", 1), 1);
   CHECK_EQ(wait_for(child), 0);
   close(first);
+  CHECK_OK(unlink(address.raw.sun_path));
+}
+
+TEST(without_a_free_descriptor_accept_leaves_the_connection) {
+  const Address address(fresh_path());
+  const int listener = listen_at(address), client = CHECK_OK(socket(AF_UNIX, SOCK_STREAM, 0));
+  CHECK_OK(connect(client, address.get(), address.size));
+  const rlimit full = {static_cast<rlim_t>(client) + 1, 1024}, enough = {1024, 1024};
+  CHECK_OK(setrlimit(RLIMIT_NOFILE, &full));
+  while (dup(client) >= 0) continue;
+  CHECK_ERRNO(accept(listener, nullptr, nullptr), EMFILE);
+  CHECK_OK(setrlimit(RLIMIT_NOFILE, &enough));
+  CHECK_OK(fcntl(listener, F_SETFL, O_NONBLOCK));
+  const int server = CHECK_OK(accept(listener, nullptr, nullptr));
+  CHECK_EQ(write(client, "x", 1), 1);
+  char byte;
+  CHECK_EQ(read(server, &byte, 1), 1);
   CHECK_OK(unlink(address.raw.sun_path));
 }
 

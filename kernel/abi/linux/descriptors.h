@@ -25,6 +25,12 @@ inline CallResult install_file(const Call& call, Ref<file::File> file, bool clos
       TRY(call.process().descriptors()->install(std::move(file), close_on_exec, descriptor_limit(call))));
 }
 
+// For calls that do what could not be undone if install_file then found no descriptor. Only another thread can still take
+// the last one.
+inline Result<> check_descriptor_left(const Call& call) {
+  return call.process().descriptors()->check_free(descriptor_limit(call));
+}
+
 // For what closes descriptors or marks them: Linux never lacks memory for it. See process/out_of_memory.h.
 template <class Work>
 auto until_there_is_room(const Call& call, Work&& work) {

@@ -31,6 +31,7 @@ CallResult open_at(const Call& call, int directory, vm::UserPtr<const char> path
   const file::OpenRequest request{.flags = flags & file::kPathOnly ? flags : flags | file::kLargeFile,
                                   .mode = context.without_umask(mode & file::kModePermissions),
                                   .resolve = resolve};
+  TRY(check_descriptor_left(call));
   Ref<File> file = TRY(file::open(context.lookup(), name.start, name.view(), request));
   return install_file(call, std::move(file), flags & file::kCloseOnExec);
 }

@@ -44,6 +44,7 @@ Result<Ref<UnixEndpoint>> make_endpoint(const Call& call, int family, unsigned t
 CallResult accept(const Call& call, unsigned flags) {
   if (flags & ~(kCloseOnExec | kNonBlock)) return Error(Errno::Inval);
   const auto listener = TRY(get_socket(call, call.as_int(0)));
+  TRY(check_descriptor_left(call));
   auto endpoint = TRY(listener.endpoint().accept(!listener.file->non_blocking()));
   auto socket = TRY(UnixSocket::create(endpoint, flags));
   if (const auto address = call.pointer<std::byte>(1)) {
