@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Mounts: bind, move, remount, busy and lazy unmounting, file systems' types.
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 
@@ -123,4 +124,10 @@ TEST(nodev_and_noexec_mounts) {
   CHECK_OK(chmod("m/program", 0755));
   CHECK_ERRNO(execl("m/program", "program", static_cast<char*>(nullptr)), EACCES);
   CHECK_ERRNO(access("m/program", X_OK), EACCES);
+  const int program = CHECK_OK(open("m/program", O_RDONLY));
+  CHECK(mmap(nullptr, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE, program, 0) == MAP_FAILED);
+  CHECK_EQ(errno, EPERM);
+  void* readable = mmap(nullptr, 4096, PROT_READ, MAP_PRIVATE, program, 0);
+  CHECK(readable != MAP_FAILED);
+  CHECK_ERRNO(mprotect(readable, 4096, PROT_READ | PROT_EXEC), EACCES);
 }

@@ -4,6 +4,7 @@
 #include "abi/linux/memory.h"
 
 #include "abi/linux/descriptors.h"
+#include "file/mount.h"
 #include "identity/credentials.h"
 #include "mem/buffer.h"
 #include "vm/address_space.h"
@@ -60,6 +61,10 @@ Result<> map_file(const Call& call, vm::MapRequest& request) {
   if (shared && !file->writable()) request.max_protection &= static_cast<uint8_t>(~vm::kWrite);
   if (request.protection & ~request.max_protection) return Error(Errno::Acces);
   if (request.flags & vm::kGrowsDown) return Error(Errno::Inval);
+  if (!file->path().empty() && file->path().mount()->has(file::kMountNoExec)) {
+    if (request.protection & vm::kExecute) return Error(Errno::Perm);
+    request.max_protection &= static_cast<uint8_t>(~vm::kExecute);
+  }
   if (shared && file->writable()) {
     Result<Ref<vm::MemoryObject>> object = file->writable_memory_object();
     const bool sealed = !object && object.error() == Errno::Perm;
