@@ -12,8 +12,8 @@ enum class Errno : int {
   NoSys = 38, NotEmpty = 39, Loop = 40, NoData = 61, Time = 62, Overflow = 75, Ilseq = 84, NotSock = 88,
   DestAddrReq = 89, MsgSize = 90, Prototype = 91, NoProtoOpt = 92, ProtoNoSupport = 93, SockTNoSupport = 94,
   OpNotSupp = 95, AfNoSupport = 97, AddrInUse = 98, AddrNotAvail = 99, ConnAborted = 103, ConnReset = 104,
-  NoBufs = 105, IsConn = 106, NotConn = 107, TimedOut = 110, ConnRefused = 111, Already = 114, InProgress = 115,
-  Canceled = 125, OwnerDead = 130, NotRecoverable = 131,
+  NoBufs = 105, IsConn = 106, NotConn = 107, TooManyRefs = 109, TimedOut = 110, ConnRefused = 111,
+  Already = 114, InProgress = 115, Canceled = 125, OwnerDead = 130, NotRecoverable = 131,
   // Never seen by a program: how a sleeping call asks to be started again after a signal (Linux's ERESTART*).
   RestartSys = 512,         // again if the handler has SA_RESTART, or if no handler ran; else EINTR
   RestartAlways = 513,      // again whatever the handler says: the call has not begun

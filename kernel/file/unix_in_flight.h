@@ -25,10 +25,12 @@ class UnixInFlight {
   // Finds and closes garbage. Called when a socket closes and when much is in flight; no lock held.
   static void collect() EXCLUDES(mutex);
   static bool any() { return total.load(std::memory_order_relaxed) != 0; }
-  static bool too_many() { return total.load(std::memory_order_relaxed) >= kMost; }
+  static bool much() { return total.load(std::memory_order_relaxed) >= kMuch; }
+  // The sender has as many in flight as it may: each user for itself, so that none keeps others from sending.
+  static bool too_many(const PassedFiles& files) { return files.user->files_in_flight > files.most_of_user; }
 
  private:
-  static constexpr unsigned kMost = 1u << 16;
+  static constexpr unsigned kMuch = 1u << 16;
   static void forget_reachable(UnixEndpoint& root) REQUIRES(mutex);
   template <class Function>
   static void for_each_message(UnixEndpoint& endpoint, Function&& function);

@@ -9,6 +9,7 @@
 #include "base/ref.h"
 #include "file/file.h"
 #include "file/unix_address.h"
+#include "identity/user_record.h"
 #include "mem/buffer.h"
 
 namespace tine::file {
@@ -26,6 +27,8 @@ struct PassedFiles : mem::FromCache<PassedFiles> {
   static constexpr unsigned kMost = 253;  // SCM_MAX_FD
   unsigned count = 0;
   Ref<File> files[kMost];
+  Ref<identity::UserRecord> user;   // who sends them, and how many of this user's may be on their way before
+  uint64_t most_of_user = 0;
 };
 using PassedFilesPtr = std::unique_ptr<PassedFiles>;
 

@@ -85,10 +85,10 @@ Result<> UnixEndpoint::push(UnixMessage& message) {
 Result<> UnixEndpoint::deliver(UnixEndpoint& target, UnixMessage& message) {
   Result<> result;
   if (message.files) {
-    if (UnixInFlight::too_many()) UnixInFlight::collect();
+    if (UnixInFlight::much() || UnixInFlight::too_many(*message.files)) UnixInFlight::collect();
     sync::MutexGuard guard(UnixInFlight::mutex);
-    if (UnixInFlight::too_many()) {
-      result = Error(Errno::NoBufs);
+    if (UnixInFlight::too_many(*message.files)) {
+      result = Error(Errno::TooManyRefs);
     } else {
       UnixInFlight::enter(*message.files);
       result = target.push(message);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// What is counted for each real user id: processes (RLIMIT_NPROC, seed row L4) and pending real-time signals.
+// What is counted for each real user id: processes (RLIMIT_NPROC, seed row L4), pending real-time signals, and files in
+// messages of sockets.
 // Records live in a hash table while anybody refers to them. Lock: user table spinlock, a leaf.
 #pragma once
 
@@ -21,6 +22,7 @@ class UserRecord : public RefCounted<UserRecord>,
   const Uid uid;
   std::atomic<uint32_t> processes{0};
   std::atomic<uint32_t> queued_signals{0};
+  std::atomic<uint32_t> files_in_flight{0};
 
   // Counts one process in if that keeps the count within `limit`; false: nothing counted.
   bool charge_process(uint64_t limit);

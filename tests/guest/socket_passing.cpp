@@ -2,6 +2,7 @@
 // sendmsg(2) and recvmsg(2): vectors, descriptors and credentials in control messages, many messages at once.
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -315,6 +316,33 @@ TEST(a_socket_in_flight_that_somebody_holds_stays) {
   CHECK_EQ(received.count, 1u);
   char text[4];
   CHECK_EQ(read(received.files[0], text, 4), 2);
+}
+
+TEST(files_in_flight_are_limited_for_each_user) {
+  const Pair pair;
+  CHECK_EQ(in_child([&] {
+             CHECK_OK(setgid(1000));
+             CHECK_OK(setuid(1000));
+             const rlimit few = {20, 20};
+             CHECK_OK(setrlimit(RLIMIT_NOFILE, &few));
+             int sent = 0;
+             while (send_files(pair.a, &pair.b, 1) == 1) sent++;
+             CHECK_EQ(errno, ETOOMANYREFS);
+             CHECK_EQ(sent, 21);
+             CHECK_EQ(write(pair.a, "x", 1), 1);
+             Received received = receive(pair.b);
+             CHECK_EQ(received.count, 1u);
+             close(received.files[0]);
+             CHECK_EQ(send_files(pair.a, &pair.b, 1), 1);
+           }),
+           0);
+  CHECK_EQ(send_files(pair.a, &pair.b, 1), 1);   // root, and another user
+  CHECK_EQ(in_child([&] {
+             CHECK_OK(setgid(1001));
+             CHECK_OK(setuid(1001));
+             CHECK_EQ(send_files(pair.a, &pair.b, 1), 1);
+           }),
+           0);
 }
 
 TEST(many_messages_in_one_call) {

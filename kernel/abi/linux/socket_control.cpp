@@ -44,10 +44,20 @@ Result<> check_passing(const Call& call, file::File& file, process::Promises nee
   return process::require_promise(call.thread, is_directory ? process::promise::kNever : needed);
 }
 
+Result<file::PassedFilesPtr> make_passed_files(const Call& call) {
+  using identity::Capability;
+  file::PassedFilesPtr files(TRY(mem::make<PassedFiles>()));
+  const auto own = call.process().credentials();
+  const bool unlimited = own->capable(Capability::SysResource) || own->capable(Capability::SysAdmin);
+  files->user = own->user;
+  files->most_of_user = unlimited ? process::kUnlimited : call.process().limit(process::Resource::Files);
+  return files;
+}
+
 Result<> add_files(const Call& call, SentAlong& along, std::span<const std::byte> numbers) {
   const size_t count = numbers.size() / sizeof(int32_t);
   if (count == 0) return {};
-  if (!along.files) along.files.reset(TRY(mem::make<PassedFiles>()));
+  if (!along.files) along.files = TRY(make_passed_files(call));
   PassedFiles& files = *along.files;
   if (count > PassedFiles::kMost - files.count) return Error(Errno::Inval);
   for (size_t i = 0; i < count; i++) {
