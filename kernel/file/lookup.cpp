@@ -83,7 +83,10 @@ Result<> PathWalk::walk_to_last() {
 
 Result<> PathWalk::step(std::string_view name) {
   if (name == ".") return {};
-  if (name == "..") return up();
+  if (name == "..") {
+    TRY(up());
+    return check_confined();
+  }
   Ref<Entry> entry = TRY(here_.inode()->lookup(*here_.entry(), name));
   return enter(Path(Ref<Mount>(here_.mount()), std::move(entry)));
 }
@@ -118,6 +121,12 @@ Result<> PathWalk::up() {
   Ref<Entry> parent = at.entry()->parent();
   if (parent == nullptr) return {};
   return enter(Path(Ref<Mount>(at.mount()), std::move(parent)));
+}
+
+// A directory that is moved out of base_ during the walk has a parent outside, and the way to that does not pass base_.
+Result<> PathWalk::check_confined() const {
+  if (!(flags_ & (kBeneath | kInRoot)) || lies_below(here_, base_)) return {};
+  return Error(Errno::Again);
 }
 
 // `link` stands in here_. Afterwards either the walk goes on with the link's text before `rest`, or (jumped) a magic link

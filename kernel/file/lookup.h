@@ -33,7 +33,7 @@ enum LookupFlag : uint32_t {
 using LookupFlags = uint32_t;
 
 // `start` is where a relative path begins. Errors: NoEnt, NotDir, Acces, Loop, NameTooLong, NoMem; Xdev for kBeneath and
-// kNoCrossMounts.
+// kNoCrossMounts, Again for kBeneath and kInRoot when something was moved away meanwhile.
 Result<Path> lookup(const LookupContext& context, const Path& start, std::string_view path, LookupFlags flags);
 
 // A walk in progress, for callers that treat the last component in their own way.
@@ -67,6 +67,7 @@ class PathWalk {
   Result<> step(std::string_view name);           // into a directory, no links
   Result<> enter(Path place);                      // crosses mounts
   Result<> up();
+  Result<> check_confined() const;
   Result<> follow(const Path& link, std::string_view rest, bool& jumped);
   Result<> to_root();
   Result<> check_search() const;

@@ -50,6 +50,7 @@ class Mount final : public RefCounted<Mount>,
  private:
   friend struct MountTable;
   friend Result<std::string_view> path_name(const Path&, const Path&, std::span<char>);
+  friend bool lies_below(const Path&, const Path&);
   const Ref<FileSystem> file_system_;
   const Ref<Entry> root_;
   const Name source_;

@@ -82,4 +82,20 @@ Result<std::string_view> path_name(const Path& path, const Path& root, std::span
   return text.text().substr(0, text.size() - 1);
 }
 
+bool lies_below(const Path& path, const Path& top) {
+  sync::SpinGuard mounts_guard(mounts_lock);
+  sync::SpinGuard entry_guard(entry_lock);
+  const Mount* mount = path.mount();
+  const Entry* entry = path.entry();
+  while (entry != nullptr && (mount != top.mount() || entry != top.entry())) {
+    if (entry == &mount->root()) {
+      entry = mount->point_.get();
+      mount = mount->parent_.get();
+    } else {
+      entry = entry->parent_locked();
+    }
+  }
+  return entry != nullptr;
+}
+
 }  // namespace tine::file

@@ -38,4 +38,7 @@ class Path {
 // "(unreachable)" put before what is not below `root`, as Linux does.
 Result<std::string_view> path_name(const Path& path, const Path& root, std::span<char> buffer);
 
+// Whether `path` is `top` or something below it, on whatever mount.
+bool lies_below(const Path& path, const Path& top);
+
 }  // namespace tine::file

@@ -180,6 +180,27 @@ TEST(openat2_confines_the_walk) {
   CHECK_ERRNO(open_resolved(sub, "file", O_RDONLY, 1 << 20), EINVAL);
 }
 
+TEST(openat2_confines_the_walk_while_directories_move) {
+  enter_new_directory("/tmp/moving");
+  for (const char* path : (const char*[]){"jail", "jail/a", "jail/a/b", "out"}) CHECK_OK(mkdir(path, 0755));
+  make_file("secret");
+  const int jail = CHECK_OK(open("jail", O_PATH | O_DIRECTORY));
+  bool& done = shared<bool>();
+  const pid_t mover = start_child([&] {
+    while (!__atomic_load_n(&done, __ATOMIC_RELAXED)) {
+      CHECK_OK(rename("jail/a/b", "out/b"));
+      CHECK_OK(rename("out/b", "jail/a/b"));
+    }
+  });
+  const int64_t end = now_ns() + 1'000'000'000;
+  do {
+    for (const uint64_t how : (const uint64_t[]){kBeneath, kInRoot})
+      CHECK_EQ(open_resolved(jail, "a/b/../../secret", O_RDONLY, how), -1);
+  } while (now_ns() < end);
+  __atomic_store_n(&done, true, __ATOMIC_RELAXED);
+  CHECK_EQ(wait_for(mover), 0);
+}
+
 TEST(pipes_can_be_opened_again_through_proc) {
   int ends[2];
   CHECK_OK(pipe(ends));
