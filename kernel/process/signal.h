@@ -75,9 +75,14 @@ struct SignalInfo {
 };
 static_assert(sizeof(SignalInfo) == 128);
 
-// A queued signal with its information.
-struct QueuedSignal : boost::intrusive::list_base_hook<>, mem::FromCache<QueuedSignal> {
+// A signal with what only the kernel says of it: what is in SignalInfo, a program can have made up.
+struct SentSignal {
   SignalInfo info;
+  bool by_timer = false;            // a POSIX timer's
+};
+
+struct QueuedSignal : SentSignal, boost::intrusive::list_base_hook<>, mem::FromCache<QueuedSignal> {
+  explicit QueuedSignal(const SentSignal& sent) : SentSignal(sent) {}
   Ref<identity::UserRecord> user;   // real-time signals: the receiver's, whose RLIMIT_SIGPENDING it counts against
   ~QueuedSignal() {
     if (user != nullptr) user->queued_signals.fetch_sub(1, std::memory_order_relaxed);
@@ -94,7 +99,7 @@ class PendingSignals {
   // is already pending is dropped.
   void add(int signal, std::unique_ptr<QueuedSignal> entry);
   // Takes out the next signal of `wanted`: synchronous faults first, then by number. False: none.
-  bool take(SignalSet wanted, SignalInfo& info);
+  bool take(SignalSet wanted, SentSignal& taken);
   void discard(SignalSet signals);
   void clear() { discard(~SignalSet()); }
   // The queued signal of a POSIX timer, or null.
@@ -163,6 +168,9 @@ Result<> queue_signal_to_thread(Thread& thread, const SignalInfo& info);
 // tree_lock. Signal 0 only checks. Errors: Perm, Again.
 Result<> signal_from(const Process& sender, Process& target, const SignalInfo& info);
 Result<> signal_from(const Process& sender, Thread& target, const SignalInfo& info);
+// A POSIX timer's, to `thread` or, when that is null, to the process. One that is still pending counts the expiry as an
+// overrun instead; so a timer has at most one, to which no limit applies.
+void send_timer_signal(Process& process, Thread* thread, const SignalInfo& info);
 // A fault of the running thread itself: cannot be blocked or ignored (then it kills). Called with interrupts on.
 void force_signal(Thread& thread, const SignalInfo& info);
 SignalInfo kernel_signal(int signal);                          // SI_KERNEL

@@ -55,35 +55,36 @@ void settle_interrupted_call_without_handler(machine::TrapFrame& frame) {
 enum class Step : uint8_t { Nothing, Exit, Killed, Stop, Continued, Interrupt, Signal };
 
 // The signal that ended the process when it was sent, if this thread is to tell whoever watches it. (P)
-bool take_fatal_signal(Thread& thread, SignalInfo& info) {
+bool take_fatal_signal(Thread& thread, SentSignal& taken) {
   const int signal = thread.process().exit_status & 0x7f;
   return signal != 0 && thread.call_watch.load(std::memory_order_relaxed) != 0 &&
-         thread.pending.take(SignalSet::of(signal), info);
+         thread.pending.take(SignalSet::of(signal), taken);
 }
 
-Step next_step(Thread& thread, SignalInfo& info) {
+Step next_step(Thread& thread, SentSignal& taken) {
   Process& process = thread.process();
   sync::SpinGuard guard(process.lock);
   thread.clear_work(sched::kWorkSignal);  // whoever has news after this sets it again
-  if (thread.exiting) return take_fatal_signal(thread, info) ? Step::Killed : Step::Exit;
+  if (thread.exiting) return take_fatal_signal(thread, taken) ? Step::Killed : Step::Exit;
   const bool killed = process.pending.set().has(kSigKill) || thread.pending.set().has(kSigKill);
   if (process.stop_state != StopState::Running && !killed && !passes_stop(thread)) return Step::Stop;
   if (process.continue_unannounced) return Step::Continued;
   if (killed) {
-    info = kernel_signal(kSigKill);
+    taken.info = kernel_signal(kSigKill);
     return Step::Signal;
   }
   if (has_trace_work(thread)) return Step::Interrupt;
   const SignalSet wanted = ~thread.mask;
-  if (!thread.pending.take(wanted, info) && !process.pending.take(wanted, info)) return Step::Nothing;
-  if (kStopSignals.has(info.signal)) process.stop_taken = true;
+  if (!thread.pending.take(wanted, taken) && !process.pending.take(wanted, taken)) return Step::Nothing;
+  if (kStopSignals.has(taken.info.signal)) process.stop_taken = true;
   ++process.usage.signals;
   return Step::Signal;
 }
 
 // A POSIX timer's signal tells how often the timer expired while it waited to be taken.
-void note_taken(Process& process, const SignalInfo& info) {
-  if (info.code == kFromTimer) note_timer_signal_taken(process, info.timer.timer_id, info.timer.overrun);
+void note_taken(Process& process, const SentSignal& taken) {
+  const SignalInfo& info = taken.info;
+  if (taken.by_timer) note_timer_signal_taken(process, info.timer.timer_id, info.timer.overrun);
 }
 
 [[noreturn]] void die(Thread& thread, int signal) {
@@ -109,9 +110,10 @@ void act_by_default(Thread& thread, const SignalInfo& info) {
   }
 }
 
-void act(Thread& thread, SignalInfo info) {
+void act(Thread& thread, const SentSignal& taken) {
   Process& process = thread.process();
-  note_taken(process, info);
+  note_taken(process, taken);
+  SignalInfo info = taken.info;
   if (!report_signal(thread, info)) return;
   const int signal = info.signal;
   // No reference is held over what follows: it may end the thread, and its stack is not unwound then.
@@ -138,10 +140,10 @@ void act(Thread& thread, SignalInfo info) {
 void handle_signals(Thread& thread) {
   Process& process = thread.process();
   while (true) {
-    SignalInfo info;
-    switch (next_step(thread, info)) {
+    SentSignal taken;
+    switch (next_step(thread, taken)) {
       case Step::Killed:
-        announce_signal_taken(thread, info, SignalAction::kDefault);
+        announce_signal_taken(thread, taken.info, SignalAction::kDefault);
         [[fallthrough]];
       case Step::Exit:
         exit_thread(thread, process.exit_status);
@@ -155,7 +157,7 @@ void handle_signals(Thread& thread) {
         report_interrupt(thread);
         break;
       case Step::Signal:
-        act(thread, info);
+        act(thread, taken);
         break;
       case Step::Nothing:
         settle_interrupted_call_without_handler(thread.frame());
@@ -168,11 +170,13 @@ void handle_signals(Thread& thread) {
 
 bool take_signal(Thread& thread, SignalSet wanted, SignalInfo& info) {
   Process& process = thread.process();
+  SentSignal taken;
   {
     sync::SpinGuard guard(process.lock);
-    if (!thread.pending.take(wanted, info) && !process.pending.take(wanted, info)) return false;
+    if (!thread.pending.take(wanted, taken) && !process.pending.take(wanted, taken)) return false;
   }
-  note_taken(process, info);
+  note_taken(process, taken);
+  info = taken.info;
   return true;
 }
 

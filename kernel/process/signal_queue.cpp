@@ -11,7 +11,7 @@ void PendingSignals::add(int signal, std::unique_ptr<QueuedSignal> entry) {
   if (entry != nullptr) queue_.push_back(*entry.release());
 }
 
-bool PendingSignals::take(SignalSet wanted, SignalInfo& info) {
+bool PendingSignals::take(SignalSet wanted, SentSignal& taken) {
   const SignalSet candidates = set_ & wanted;
   if (candidates.empty()) return false;
   const SignalSet faults = candidates & kSynchronousSignals;
@@ -29,11 +29,11 @@ bool PendingSignals::take(SignalSet wanted, SignalInfo& info) {
   }
   if (!more) set_.remove(signal);
   if (found == nullptr) {
-    info = SignalInfo();
-    info.signal = signal;
+    taken = SentSignal();
+    taken.info.signal = signal;
     return true;
   }
-  info = found->info;
+  taken = *found;
   queue_.erase(queue_.iterator_to(*found));
   delete found;
   return true;
@@ -48,7 +48,7 @@ void PendingSignals::discard(SignalSet signals) {
 
 QueuedSignal* PendingSignals::find_timer(int timer_id) {
   for (QueuedSignal& entry : queue_)
-    if (entry.info.code == kFromTimer && entry.info.timer.timer_id == timer_id) return &entry;
+    if (entry.by_timer && entry.info.timer.timer_id == timer_id) return &entry;
   return nullptr;
 }
 

@@ -79,18 +79,18 @@ bool ends_at_once(const Process& process, const Thread& taker, const SignalActio
 
 // Room for the signal's information; null when there is none and the bare number will do. Real-time signals,
 // of which any number can be pending, count against the receiver's limit.
-Result<std::unique_ptr<QueuedSignal>> make_entry(const Process& process, const SignalInfo& info,
+Result<std::unique_ptr<QueuedSignal>> make_entry(const Process& process, const SentSignal& sent,
                                                  Shortage shortage) {
-  if (info.signal == kSigKill) return nullptr;
-  std::unique_ptr<QueuedSignal> entry(new (std::nothrow) QueuedSignal());
+  const int signal = sent.info.signal;
+  if (signal == kSigKill) return nullptr;
+  std::unique_ptr<QueuedSignal> entry(new (std::nothrow) QueuedSignal(sent));
   if (entry == nullptr)
     return shortage == Shortage::Fail ? Error(Errno::Again) : Result<std::unique_ptr<QueuedSignal>>();
-  entry->info = info;
-  if (!is_realtime(info.signal)) return entry;
+  if (!is_realtime(signal)) return entry;
 
   const Ref<identity::UserRecord> user = process.credentials()->user;
   const uint64_t limit = process.limit(Resource::PendingSignals);
-  if (user->queued_signals.fetch_add(1, std::memory_order_relaxed) >= limit && info.code != kFromTimer) {
+  if (user->queued_signals.fetch_add(1, std::memory_order_relaxed) >= limit && !sent.by_timer) {
     user->queued_signals.fetch_sub(1, std::memory_order_relaxed);
     return shortage == Shortage::Fail ? Error(Errno::Again) : Result<std::unique_ptr<QueuedSignal>>();
   }
@@ -101,8 +101,8 @@ Result<std::unique_ptr<QueuedSignal>> make_entry(const Process& process, const S
 enum class Sent : uint8_t { Done, Fatal };
 
 // `target` null: to the process.
-Result<Sent> enqueue(Process& process, Thread* target, const SignalInfo& info, Shortage shortage) {
-  const int signal = info.signal;
+Result<Sent> enqueue(Process& process, Thread* target, const SentSignal& sent, Shortage shortage) {
+  const int signal = sent.info.signal;
   const Ref<SignalActions> actions = process.actions();
   if (actions == nullptr) return Sent::Done;
 
@@ -110,7 +110,7 @@ Result<Sent> enqueue(Process& process, Thread* target, const SignalInfo& info, S
   // ignored one that is also blocked be queued without a limit.
   const bool may_be_dropped = actions->ignores(signal) && !is_realtime(signal);
   std::unique_ptr<QueuedSignal> entry;
-  if (!may_be_dropped) entry = TRY(make_entry(process, info, shortage));
+  if (!may_be_dropped) entry = TRY(make_entry(process, sent, shortage));
 
   sync::SpinGuard guard(process.lock);
   if (process.threads.empty() || (target != nullptr && target->exiting)) return Sent::Done;
@@ -128,17 +128,14 @@ Result<Sent> enqueue(Process& process, Thread* target, const SignalInfo& info, S
   }
 
   PendingSignals& pending = target != nullptr ? target->pending : process.pending;
-  if (info.code == kFromTimer) {
-    if (QueuedSignal* earlier = pending.find_timer(info.timer.timer_id)) {
-      earlier->info.timer.overrun += info.timer.overrun + 1;
+  if (sent.by_timer) {
+    if (QueuedSignal* earlier = pending.find_timer(sent.info.timer.timer_id)) {
+      earlier->info.timer.overrun += sent.info.timer.overrun + 1;
       return Sent::Done;
     }
   }
   // Ignored but blocked is rare, and the cache never sleeps.
-  if (may_be_dropped) {
-    entry.reset(new (std::nothrow) QueuedSignal());
-    if (entry != nullptr) entry->info = info;
-  }
+  if (may_be_dropped) entry.reset(new (std::nothrow) QueuedSignal(sent));
   pending.add(signal, std::move(entry));
   if (taker != nullptr && !taker->mask.has(signal)) {
     if (ends_by_default(process, *actions, signal))
@@ -150,39 +147,42 @@ Result<Sent> enqueue(Process& process, Thread* target, const SignalInfo& info, S
   return Sent::Done;
 }
 
-Result<> send(Process& process, Thread* target, const SignalInfo& info, Shortage shortage) {
+Result<> send(Process& process, Thread* target, const SentSignal& sent, Shortage shortage) {
   if (process.has(kSystem) || (target != nullptr && target->is_system)) return {};  // R14
   if (process.life.load(std::memory_order_acquire) != LifeState::Alive) return {};
-  if (TRY(enqueue(process, target, info, shortage)) == Sent::Fatal)
-    begin_exit(process, signal_status(info.signal, /*core=*/false));
+  if (TRY(enqueue(process, target, sent, shortage)) == Sent::Fatal)
+    begin_exit(process, signal_status(sent.info.signal, /*core=*/false));
   return {};
 }
 
 }  // namespace
 
 void send_signal(Process& process, const SignalInfo& info) {
-  (void)send(process, nullptr, info, Shortage::SendBareNumber);
+  (void)send(process, nullptr, {info}, Shortage::SendBareNumber);
 }
 
 void send_signal_to_thread(Thread& thread, const SignalInfo& info) {
-  (void)send(thread.process(), &thread, info, Shortage::SendBareNumber);
+  (void)send(thread.process(), &thread, {info}, Shortage::SendBareNumber);
 }
 
 Result<> queue_signal(Process& process, const SignalInfo& info) {
-  return send(process, nullptr, info, is_realtime(info.signal) ? Shortage::Fail : Shortage::SendBareNumber);
+  return send(process, nullptr, {info}, is_realtime(info.signal) ? Shortage::Fail : Shortage::SendBareNumber);
 }
 
 Result<> queue_signal_to_thread(Thread& thread, const SignalInfo& info) {
-  return send(thread.process(), &thread, info,
+  return send(thread.process(), &thread, {info},
               is_realtime(info.signal) ? Shortage::Fail : Shortage::SendBareNumber);
+}
+
+void send_timer_signal(Process& process, Thread* thread, const SignalInfo& info) {
+  (void)send(process, thread, {.info = info, .by_timer = true}, Shortage::SendBareNumber);
 }
 
 void force_signal(Thread& thread, const SignalInfo& info) {
   const int signal = info.signal;
   Process& process = thread.process();
   const Ref<SignalActions> actions = process.actions();
-  std::unique_ptr<QueuedSignal> entry(new (std::nothrow) QueuedSignal());
-  if (entry != nullptr) entry->info = info;
+  std::unique_ptr<QueuedSignal> entry(new (std::nothrow) QueuedSignal(SentSignal{info}));
 
   sync::SpinGuard guard(process.lock);
   if (thread.mask.has(signal) || actions->ignores(signal)) {

@@ -123,14 +123,7 @@ void IntervalTimers::expired(ClockTimer& timer) {
   info.timer.timer_id = posix.id;
   info.timer.overrun = static_cast<int32_t>(std::min<uint64_t>(times - 1, INT32_MAX));
   info.timer.value = posix.event.value_is_id ? static_cast<uint64_t>(posix.id) : posix.event.value;
-  switch (posix.event.kind) {
-    case TimerEvent::Kind::None:
-      return;
-    case TimerEvent::Kind::Process:
-      return send_signal(process_, info);
-    case TimerEvent::Kind::Thread:
-      return send_signal_to_thread(*posix.event.thread, info);
-  }
+  if (posix.event.kind != TimerEvent::Kind::None) send_timer_signal(process_, posix.event.thread.get(), info);
 }
 
 // SIGXCPU at the soft limit and each second after it, SIGKILL at the hard one.

@@ -4,6 +4,7 @@
 #include <setjmp.h>
 #include <signal.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/time.h>
 #include <ucontext.h>
 
@@ -49,6 +50,14 @@ void block(int first, int second = 0) {
 void unblock(int first, int second = 0) {
   const sigset_t set = set_of(first, second);
   CHECK_OK(sigprocmask(SIG_UNBLOCK, &set, nullptr));
+}
+
+// A real-time signal to oneself that claims to be from the timer `id`.
+int forge_timer_signal(int id) {
+  siginfo_t info = {};
+  info.si_code = SI_TIMER;
+  info.si_timerid = id;
+  return static_cast<int>(syscall(SYS_rt_sigqueueinfo, getpid(), SIGRTMIN, &info));
 }
 }  // namespace
 
@@ -114,6 +123,32 @@ TEST(realtime_signals_that_are_ignored_and_blocked_keep_to_the_limit) {
   while (queued < 100 && sigqueue(getpid(), SIGRTMIN, value) == 0) queued++;
   CHECK_EQ(errno, EAGAIN);
   CHECK(queued <= 8);
+}
+
+TEST(signals_that_claim_to_be_a_timers_keep_to_the_limit) {
+  const rlimit few = {8, 8};
+  CHECK_OK(setrlimit(RLIMIT_SIGPENDING, &few));
+  block(SIGRTMIN);
+  int queued = 0;
+  while (queued < 100 && forge_timer_signal(queued + 1000) == 0) queued++;
+  CHECK_EQ(errno, EAGAIN);
+  CHECK(queued <= 8);
+}
+
+TEST(signal_that_claims_to_be_a_timers_does_not_stand_for_it) {
+  block(SIGRTMIN);
+  sigevent event = {};
+  event.sigev_notify = SIGEV_SIGNAL;
+  event.sigev_signo = SIGRTMIN;
+  int id;
+  CHECK_OK(syscall(SYS_timer_create, CLOCK_MONOTONIC, &event, &id));
+  CHECK_OK(forge_timer_signal(id));
+  const itimerspec soon = {{0, 0}, {0, 1'000'000}};
+  CHECK_OK(syscall(SYS_timer_settime, id, 0, &soon, nullptr));
+  sleep_ms(20);
+  const sigset_t set = set_of(SIGRTMIN);
+  const timespec limit = {10, 0};
+  for (int i = 0; i < 2; i++) CHECK_EQ(sigtimedwait(&set, nullptr, &limit), SIGRTMIN);
 }
 
 TEST(signal_is_blocked_in_its_own_handler_unless_SA_NODEFER) {
