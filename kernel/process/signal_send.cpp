@@ -3,6 +3,8 @@
 // tree_lock held; what needs to sleep or to look at the tree (stops, telling the parent) is left to the
 // receiver, in signal_deliver.cpp. Source: kill(2), signal(7), POSIX 2.4. Seed rows R14, A3, V2. Lock:
 // Process::lock of the receiver.
+#include <algorithm>
+
 #include "process/exit.h"
 #include "process/life_announce.h"
 #include "process/process.h"
@@ -98,6 +100,12 @@ Result<std::unique_ptr<QueuedSignal>> make_entry(const Process& process, const S
   return entry;
 }
 
+// A timer expired again while its signal was pending.
+void add_expiries(SignalInfo& pending, const SignalInfo& again) {
+  const int64_t sum = int64_t{pending.timer.overrun} + again.timer.overrun + 1;
+  pending.timer.overrun = static_cast<int32_t>(std::min<int64_t>(sum, INT32_MAX));
+}
+
 enum class Sent : uint8_t { Done, Fatal };
 
 // `target` null: to the process.
@@ -130,7 +138,7 @@ Result<Sent> enqueue(Process& process, Thread* target, const SentSignal& sent, S
   PendingSignals& pending = target != nullptr ? target->pending : process.pending;
   if (sent.by_timer) {
     if (QueuedSignal* earlier = pending.find_timer(sent.info.timer.timer_id)) {
-      earlier->info.timer.overrun += sent.info.timer.overrun + 1;
+      add_expiries(earlier->info, sent.info);
       return Sent::Done;
     }
   }
