@@ -191,6 +191,8 @@ void set_signal_mask(Thread& thread, SignalSet mask);
 void set_temporary_mask(Thread& thread, SignalSet mask);
 void end_temporary_mask(Thread& thread, bool interrupted);
 
+// What the running thread takes by take_signal although it blocks it, from now on (sigtimedwait).
+void set_waiting_for(Thread& thread, SignalSet wanted);
 // Takes a pending signal of `wanted` from the running thread or its process; false: none (sigtimedwait, signalfd).
 bool take_signal(Thread& thread, SignalSet wanted, SignalInfo& info);
 SignalSet pending_signals(const Thread& thread);               // the thread's and its process's

@@ -4,6 +4,7 @@
 // receiver, in signal_deliver.cpp. Source: kill(2), signal(7), POSIX 2.4. Seed rows R14, A3, V2. Lock:
 // Process::lock of the receiver.
 #include <algorithm>
+#include <utility>
 
 #include "process/exit.h"
 #include "process/life_announce.h"
@@ -50,6 +51,15 @@ Thread* choose_thread(Process& process, int signal) {
 void tell(Thread& thread) {
   thread.request_work(sched::kWorkSignal);
   sched::interrupt(thread);
+}
+
+// A thread takes `signals` no longer: another one must be told of those that are pending for the process. One that waits
+// for them by sigtimedwait has seen them, and hands over what it leaves. (P)
+void hand_over(Process& process, SignalSet signals) {
+  for (SignalSet left = process.pending.set() & signals; !left.empty(); left.remove(left.first())) {
+    Thread* const heir = choose_thread(process, left.first());
+    if (heir != nullptr && !heir->mask.has(left.first())) tell(*heir);
+  }
 }
 
 // sigtimedwait, and the readers and pollers of signalfd. (P)
@@ -250,26 +260,20 @@ void leave_signals(Thread& leaving) {
   {
     sync::SpinGuard guard(process.lock);
     leaving.exiting = true;
-    SignalSet orphaned = process.pending.set() & ~leaving.mask;
-    for (; !orphaned.empty(); orphaned.remove(orphaned.first()))
-      if (Thread* heir = choose_thread(process, orphaned.first())) tell(*heir);
+    hand_over(process, ~leaving.mask);
     stopped = complete_stop(process);
   }
   if (stopped) announce_stop(process);
 }
 
-// --- Masks: what a thread no longer takes, another one must be told of. ---
+// --- Masks ---
 
 namespace {
 
 // (P)
 void change_mask(Thread& thread, SignalSet mask) {
-  Process& process = thread.process();
-  mask = mask & ~kUnblockable;
-  SignalSet handed_over = process.pending.set() & mask & ~thread.mask;
-  thread.mask = mask;
-  for (; !handed_over.empty(); handed_over.remove(handed_over.first()))
-    if (Thread* heir = choose_thread(process, handed_over.first())) tell(*heir);
+  const SignalSet before = std::exchange(thread.mask, mask & ~kUnblockable);
+  hand_over(thread.process(), thread.mask & ~before);
 }
 
 // (P)
@@ -304,6 +308,12 @@ void set_signal_mask(Thread& thread, SignalSet mask) {
   sync::SpinGuard guard(thread.process().lock);
   change_mask(thread, mask);
   update_work(thread);
+}
+
+void set_waiting_for(Thread& thread, SignalSet wanted) {
+  sync::SpinGuard guard(thread.process().lock);
+  const SignalSet before = std::exchange(thread.waiting_for, wanted);
+  hand_over(thread.process(), before & ~wanted & thread.mask);
 }
 
 void set_temporary_mask(Thread& thread, SignalSet mask) {

@@ -66,7 +66,7 @@ class Thread final : public RefCounted<Thread>, public mem::FromCache<Thread>, p
   SignalSet saved_mask;                       // sigsuspend, ppoll: what to go back to
   bool restore_saved_mask = false;
   PendingSignals pending;
-  SignalSet waiting_for;                      // sigtimedwait: taken there although blocked
+  SignalSet waiting_for;                      // by set_waiting_for: taken although blocked
   AlternateStack alternate_stack;
   bool exiting = false;                       // (P) asked to end by exit_group, exec or a fatal signal
   bool suspended = false;                     // (P) counted as stopped (job control or single-threading)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Signals: actions, masks, queueing, alternate stacks, defaults.
 #include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <sys/resource.h>
@@ -487,6 +488,40 @@ TEST(process_signal_goes_to_a_thread_that_does_not_block_it) {
   CHECK_OK(kill(getpid(), SIGUSR1));
   CHECK_EQ(pthread_join(other, nullptr), 0);
   CHECK_EQ(caught, 1);
+}
+
+// The main thread waits for two signals and takes one of them: the other one is for a thread that does not block it.
+TEST(sigwait_leaves_to_other_threads_what_it_does_not_take) {
+  cpu_set_t first_cpu;
+  CPU_ZERO(&first_cpu);
+  CPU_SET(0, &first_cpu);
+  CHECK_OK(sched_setaffinity(0, sizeof first_cpu, &first_cpu));
+  block(SIGUSR1, SIGUSR2);
+  catch_with(SIGUSR2, count);
+  constexpr int kRounds = 10;
+  static volatile int rounds_done;
+  pthread_t taker, sender;
+  CHECK_EQ(pthread_create(&taker, nullptr, [](void*) -> void* {
+             unblock(SIGUSR2);
+             for (;;) pause();
+           }, nullptr), 0);
+  CHECK_EQ(pthread_create(&sender, nullptr, [](void*) -> void* {
+             const int urgent = 1;   // the main thread does not run between the two signals
+             CHECK_OK(syscall(SYS_sched_setscheduler, 0, SCHED_FIFO, &urgent));
+             for (int i = 0; i < kRounds; i++) {
+               while (rounds_done != i) sleep_ms(1);
+               sleep_ms(5);
+               CHECK_OK(kill(getpid(), SIGUSR1));
+               CHECK_OK(kill(getpid(), SIGUSR2));
+             }
+             return nullptr;
+           }, nullptr), 0);
+  const sigset_t both = set_of(SIGUSR1, SIGUSR2);
+  for (int i = 1; i <= kRounds; i++) {
+    CHECK_EQ(sigwaitinfo(&both, nullptr), SIGUSR1);
+    CHECK(eventually([=] { return caught == i; }, 3));
+    rounds_done = i;
+  }
 }
 
 TEST(nanosleep_tells_the_time_left_when_interrupted) {

@@ -156,23 +156,19 @@ CallResult sys_rt_sigtimedwait(const Call& call) {
   if (call.args[2] != 0)
     deadline = deadline_after(TRY(to_nanoseconds(TRY(call.pointer<const TimeSpec>(2).load()))));
 
-  const auto set_waiting_for = [&](SignalSet set) {
-    sync::SpinGuard guard(thread.process().lock);
-    thread.waiting_for = set;
-  };
   SignalInfo info;
   Result<> waited;
-  set_waiting_for(wanted);
+  process::set_waiting_for(thread, wanted);
   // Another thread may be quicker to take what woke this one.
   while (!process::take_signal(thread, wanted, info)) {
     if (!waited) {
-      set_waiting_for(SignalSet());
+      process::set_waiting_for(thread, SignalSet());
       return Error(waited.error() == Errno::TimedOut ? Errno::Again : Errno::Intr);
     }
     waited = sched::wait_until(thread.signal_wait, {"sigwait", sched::Sleep::Interruptible, deadline},
                                [&] { return !(process::pending_signals(thread) & wanted).empty(); });
   }
-  set_waiting_for(SignalSet());
+  process::set_waiting_for(thread, SignalSet());
   if (call.args[1] != 0) TRY(call.pointer<SignalInfo>(1).store(info));
   return static_cast<uint64_t>(info.signal);
 }
