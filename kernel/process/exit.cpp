@@ -148,6 +148,7 @@ Result<> become_single_threaded(Thread& caller) {
   });
   Ref<Thread> old_first(&caller);
   {
+    sync::SpinGuard tree(tree_lock);   // under which wait and tracers look at the main thread
     sync::SpinGuard guard(process.lock);
     process.single_thread = nullptr;
     process.first_thread.swap(old_first);   // the caller takes over the process's id

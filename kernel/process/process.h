@@ -139,7 +139,8 @@ class Process final : public RefCounted<Process>,
   mutable sync::Spinlock lock{"process"};
   boost::intrusive::list<Thread, boost::intrusive::base_hook<ThreadHook>> threads;
   std::atomic<uint32_t> thread_count{0};
-  Ref<Thread> first_thread;                    // the main thread, also after it has ended before the others
+  Ref<Thread> first_thread;                    // the main thread, also after it has ended before the others; (P) and (T)
+                                               // to change, either to read
   char name[16] = {};                          // what ps shows: the main thread's name
   Thread* single_thread = nullptr;             // (P) who asked all others to stop or end (exec, exit); H3
   uint32_t single_count = 0;                   // (P) threads that have not yet complied

@@ -112,6 +112,7 @@ void Reaped::take(Process& process) {
   process.give_back_slot();
   parent_.swap(process.parent);
   group_.swap(process.group);
+  sync::SpinGuard guard(process.lock);
   first_thread_.swap(process.first_thread);
 }
 
