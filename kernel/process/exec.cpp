@@ -19,6 +19,7 @@
 #include "process/out_of_memory.h"
 #include "process/process.h"
 #include "process/program_stack.h"
+#include "process/reap.h"
 #include "process/script.h"
 #include "process/timers.h"
 #include "process/tracing.h"
@@ -200,6 +201,7 @@ void commit(Thread& thread, NewProgram& program) {
   set_name(thread.name, base_name(program.name));
   set_name(process.name, base_name(program.name));
   reset_registers(thread, program);
+  reset_exit_signals(process);
   announce_exec(process);
   // Nobody can be told any more. It fails only for a thread that has to end.
   (void)until_there_is_room(thread, [&] { return program.descriptors->close_marked(); });

@@ -53,6 +53,7 @@ class ForkReservation {
   void copy_thread_state();
   void link() REQUIRES(tree_lock);
   Process& new_parent() REQUIRES(tree_lock);
+  void choose_exit_signal() REQUIRES(tree_lock);
 
   Thread& caller_;
   Process& parent_;
@@ -117,10 +118,6 @@ void ForkReservation::copy_process_state() {
   if (request_.has(ForkFlag::NoWait)) flags |= kNoWait;
   if (request_.pidfd_kind != PidFdKind::Handle) flags |= kByDescriptor;
   child_->flags.store(flags);
-  // Whose parent is not the caller signals what that parent expects, not what the caller likes.
-  child_->exit_signal = request_.has(ForkFlag::NoWait)            ? kSigChld
-                        : request_.has(ForkFlag::SiblingOfCaller) ? parent_.exit_signal
-                                                                  : request_.exit_signal;
 }
 
 void ForkReservation::copy_thread_state() {
@@ -141,6 +138,14 @@ Process& ForkReservation::new_parent() {
   return parent_;
 }
 
+// Whose parent is not the caller signals what that parent expects, not what the caller likes.
+void ForkReservation::choose_exit_signal() {
+  if (request_.has(ForkFlag::NoWait)) return;   // SIGCHLD
+  const bool is_sibling = request_.has(ForkFlag::SiblingOfCaller);
+  child_->exit_signal = is_sibling ? parent_.exit_signal : request_.exit_signal;
+  child_->parents_program = is_sibling ? parent_.parents_program : parent_.program;
+}
+
 // Into tree, group, session and id maps; the last store makes the child visible.
 void ForkReservation::link() {
   Process& child = *child_;
@@ -154,6 +159,7 @@ void ForkReservation::link() {
   child.group->members.push_front(child);
   if (child.group->session->terminal && parent_.has(kControllingTerminal)) child.set(kControllingTerminal);   // C7
   child.set_parent(new_parent());
+  choose_exit_signal();
   child.parent->children.push_back(child);
   join_branch(parent_, child);
   intrusive_ptr_add_ref(&child);          // the tree's, dropped when it is reaped

@@ -110,7 +110,9 @@ class Process final : public RefCounted<Process>,
   // --- Life (T) ---
   std::atomic<LifeState> life{LifeState::Embryo};
   int exit_status = 0;                         // as wait4(2) encodes it; set by begin_exit (P), fixed once a zombie
-  int exit_signal = kSigChld;                  // 0: none (R8)
+  int exit_signal = kSigChld;                  // 0: none (R8); what the parent gets is end_signal_of() in reap.cpp
+  uint64_t program = 0;                        // another number after each exec
+  uint64_t parents_program = 0;                // of its creator, when exit_signal was chosen
   std::atomic<uint32_t> flags{kDumpable};
   bool has(ProcessFlag flag) const { return flags.load(std::memory_order_acquire) & flag; }
   void set(ProcessFlag flag) { flags.fetch_or(flag); }

@@ -38,17 +38,21 @@ bool does_not_wait(const Process& process) {
   return action.handler == SignalAction::kIgnore || (action.flags & SignalAction::kNoChildWait) != 0;
 }
 
-bool wants_no_zombie(const Process& parent, const Process& child) {
-  return child.has(kNoZombie) || (child.exit_signal == kSigChld && does_not_wait(parent));
+// What tells the parent of a child's end; 0: nothing. A new program has not asked for what the old one wanted, and may be
+// one that the user who chose that signal could not send it to.
+int end_signal_of(const Process& child) REQUIRES(tree_lock) {
+  const bool is_wanted = child.parents_program == child.parent->program || child.has(kByDescriptor);
+  return is_wanted ? child.exit_signal : kSigChld;
 }
 
 // Tells the parent of a zombie; true: nobody will wait for it, reap it.
 bool notify_parent(Process& child) REQUIRES(tree_lock) {
   Process& parent = *child.parent;
-  const bool reap = wants_no_zombie(parent, child);
-  if (child.exit_signal != 0 && !child.has(kNoZombie)) {
+  const int signal = end_signal_of(child);
+  const bool reap = child.has(kNoZombie) || (signal == kSigChld && does_not_wait(parent));
+  if (signal != 0 && !child.has(kNoZombie)) {
     SignalInfo info = end_signal(child, child.pid(), child.exit_status);
-    info.signal = child.exit_signal;
+    info.signal = signal;
     send_signal(parent, info);
   }
   parent.child_wait.wake_all();
@@ -157,6 +161,12 @@ void become_zombie(Process& process) {
 }
 
 void give_to_parent(Process& zombie, Reaped& reaped) { tell_or_reap(zombie, reaped); }
+
+void reset_exit_signals(Process& process) {
+  sync::SpinGuard guard(tree_lock);
+  ++process.program;
+  if (!process.has(kByDescriptor)) process.exit_signal = kSigChld;
+}
 
 bool tell_of_end(Process& listener, const Process& process, PidNumber id, int status) {
   send_signal(listener, end_signal(process, id, status));

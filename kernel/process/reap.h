@@ -17,6 +17,10 @@ bool tell_of_end(Process& listener, const Process& process, PidNumber id, int st
 // zombie is reaped. `kill`: it does not outlive that. No effect on an embryo.
 void disown(Process& process, bool kill) EXCLUDES(tree_lock);
 
+// The process runs a new program: its end is told by SIGCHLD, and so is that of its children, whatever the old program
+// and its creator wanted. Source: execve(2).
+void reset_exit_signals(Process& process) EXCLUDES(tree_lock);
+
 // Holds what a reaped process referred to until tree_lock is dropped, since last releases may take other locks.
 class Reaped {
  public:

@@ -313,3 +313,40 @@ TEST(exec_from_a_second_thread_keeps_the_process_id) {
   CHECK_EQ(atoi(text), child);
   CHECK_EQ(before, child);
 }
+
+namespace {
+pid_t clone_with_exit_signal(int signal) { return static_cast<pid_t>(CHECK_OK(syscall(SYS_clone, signal, 0, 0, 0, 0))); }
+}  // namespace
+
+TEST(the_end_of_a_new_program_is_told_by_SIGCHLD) {
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, SIGCHLD);
+  CHECK_OK(sigprocmask(SIG_BLOCK, &set, nullptr));
+  const pid_t child = clone_with_exit_signal(0);
+  if (child == 0) {
+    execl("/bin/busybox", "true", static_cast<char*>(nullptr));
+    _exit(9);
+  }
+  CHECK_OK(waitid(P_PID, static_cast<id_t>(child), nullptr, WEXITED | WNOWAIT | __WALL));
+  CHECK_EQ(wait_for(child), 0);
+  const timespec limit = {3, 0};
+  siginfo_t info = {};
+  CHECK_EQ(sigtimedwait(&set, &info, &limit), SIGCHLD);
+  CHECK_EQ(info.si_pid, child);
+}
+
+// Whatever an old program wanted its children to signal, a new one, which may be another user's, gets SIGCHLD.
+TEST(the_end_of_the_old_programs_children_is_told_by_SIGCHLD) {
+  const pid_t parent = start_child([] {
+    int ends[2];
+    CHECK_OK(pipe2(ends, O_CLOEXEC));
+    if (clone_with_exit_signal(SIGUSR1) == 0) {
+      close(ends[1]);
+      char nothing;
+      _exit(static_cast<int>(read(ends[0], &nothing, 1)));   // until the exec
+    }
+    execl("/bin/busybox", "sleep", "1", static_cast<char*>(nullptr));
+  });
+  CHECK_EQ(wait_for(parent), 0);
+}
