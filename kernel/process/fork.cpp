@@ -242,6 +242,8 @@ Result<> ForkRequest::validate() const {
 
 Result<Ref<Process>> fork(Thread& caller, const ForkRequest& request) {
   TRY(request.validate());
+  // Nobody waits for what would be process 1's sibling.
+  if (request.has(ForkFlag::SiblingOfCaller) && caller.process().pid() == 1) return Error(Errno::Inval);
   TRY(require_promise(caller, promise::kProc));   // C8
   ForkReservation reservation(caller, request);
   TRY(reservation.take());
