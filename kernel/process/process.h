@@ -57,7 +57,7 @@ enum ProcessFlag : uint32_t {
   kNoWait = 1u << 18,            // RFNOWAIT
   kTraced = 1u << 19,            // one of its threads at least
   kLibcPinned = 1u << 20,        // PS_LIBCPIN: pinsyscalls has been called
-  kByDescriptor = 1u << 21,      // pdfork's: waiting for any child passes it by
+  kByDescriptor = 1u << 21,      // pdfork's: its creator waits for it by its descriptor or pid alone
 };
 
 struct StackPart {               // of the stack that a program found when it started

@@ -73,10 +73,15 @@ void tell_or_reap(Process& zombie, Reaped& reaped) REQUIRES(tree_lock) {
   reaped.take(zombie);
 }
 
-// Whatever signal the creator wanted, the new parent hears of its end in the usual way.
-void adopt(Process& child, Process& reaper) REQUIRES(tree_lock) {
+// Whatever its creator wanted, the new parent waits for it among all, and hears of its end in the usual way.
+void give_to(Process& reaper, Process& child) REQUIRES(tree_lock) {
   child.set_parent(reaper);
   child.exit_signal = kSigChld;
+  child.clear(kByDescriptor);
+}
+
+void adopt(Process& child, Process& reaper) REQUIRES(tree_lock) {
+  give_to(reaper, child);
   if (child.parent_death_signal != 0) {
     SignalInfo info = kernel_signal(child.parent_death_signal);
     send_signal(child, info);
@@ -142,8 +147,7 @@ void become_zombie(Process& process) {
       former_parent = child.parent;
       process.zombies.pop_front();
       keep_branch(child, process, reaper);
-      child.set_parent(reaper);
-      child.exit_signal = kSigChld;
+      give_to(reaper, child);
       reaper.zombies.push_back(child);
       if (tracee_of_zombie(child) == nullptr) tell_or_reap(child, reaped);
       continue;

@@ -58,16 +58,11 @@ class ChildSearch {
 
  private:
   bool eligible(const Process& child) const REQUIRES(tree_lock) {
-    switch (request_.what) {
-      case WaitFor::Any: break;
-      case WaitFor::Pid:
-      case WaitFor::PidFd:
-        if (child.has(kByDescriptor)) return true;
-        break;
-      case WaitFor::Group:
-        if (child.group->id->number() != (request_.id == 0 ? parent_.group->id->number() : request_.id)) return false;
-        break;
-    }
+    const bool is_named = request_.what == WaitFor::Pid || request_.what == WaitFor::PidFd;
+    if (child.has(kByDescriptor)) return is_named;
+    if (request_.what == WaitFor::Group &&
+        child.group->id->number() != (request_.id == 0 ? parent_.group->id->number() : request_.id))
+      return false;
     const bool clone_child = child.exit_signal != kSigChld;
     return (request_.options & kWantAll) != 0 || clone_child == ((request_.options & kWantClone) != 0);
   }

@@ -154,6 +154,26 @@ TEST(sdk_a_child_with_a_descriptor_is_waited_for_by_its_pid) {
   CHECK_ERRNO(pdwait(descriptor, &status, WEXITED, nullptr, nullptr), ESRCH);
 }
 
+TEST(sdk_a_child_with_a_descriptor_is_not_among_any_children) {
+  constexpr int kAll = 0x40000000, kClone = static_cast<int>(0x80000000);   // __WALL, __WCLONE
+  int descriptor = -1;
+  const pid_t child = status_of_pdfork(5, descriptor);
+  for (const int options : Ints{0, kAll, kClone}) {
+    CHECK_ERRNO(wait4(-1, nullptr, options, nullptr), ECHILD);
+    CHECK_ERRNO(wait4(0, nullptr, options, nullptr), ECHILD);
+  }
+  CHECK_EQ(wait4(child, nullptr, 0, nullptr), child);
+}
+
+// By its new parent, when nobody else will wait for it.
+TEST(sdk_a_child_whose_descriptor_is_closed_is_reaped_by_its_new_parent) {
+  int descriptor = -1;
+  const pid_t child = pdfork(&descriptor, PD_DAEMON);
+  if (child == 0) stop_with(0);
+  CHECK_OK(close(descriptor));
+  CHECK(eventually([=] { return kill(child, 0) != 0 && errno == ESRCH; }));
+}
+
 TEST(sdk_waitpid_can_leave_the_child) {
   const pid_t child = fork();
   if (child == 0) stop_with(6);
