@@ -29,7 +29,7 @@ Result<> unshare(Thread& caller, const UnshareRequest& request) {
   } else if (request.files == UnshareFiles::Copy) {
     if (const Ref<file::DescriptorTable> now = process.descriptors(); is_shared(now)) files = TRY(now->fork());
   }
-  if (const Ref<file::FsContext> now = process.fs(); request.files != UnshareFiles::Keep && is_shared(now))
+  if (const Ref<file::FsContext> now = process.fs(); request.directories && is_shared(now))
     fs = TRY(now->clone());
 
   if (memory) process.switch_address_space(std::move(memory));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Rfork without a new process: what the caller shares with others becomes its own. Source: rfork(2). Seed row R12.
+// What the caller shares with other processes becomes its own. Source: rfork(2), unshare(2). Seed row R12.
 #pragma once
 
 #include <cstdint>
@@ -19,9 +19,11 @@ enum class UnshareFiles : uint8_t {
 struct UnshareRequest {
   bool memory = false;
   UnshareFiles files = UnshareFiles::Keep;
+  bool directories = false;   // root, working directory, umask
 };
 
-// All or nothing. Errors: NoMem; Busy when the caller's process has other threads, which would lose their memory.
+// All or nothing. Errors: NoMem; Busy when the caller's process has other threads. They would lose their memory, and what
+// they open or close meanwhile would happen in a table that is given up.
 Result<> unshare(Thread& caller, const UnshareRequest& request);
 
 }  // namespace tine::process

@@ -4,7 +4,11 @@
 #include "check.h"
 
 #include <fcntl.h>
+#include <linux/close_range.h>
+#include <pthread.h>
+#include <sched.h>
 #include <signal.h>
+#include <sys/syscall.h>
 #include <sys/tfork.h>
 #include <tine/syscall.h>
 
@@ -181,6 +185,28 @@ TEST(R12_without_a_process_descriptors_are_closed_or_unshared) {
   CHECK_EQ(end_status(unshared), 0);
   CHECK(is_open(STDERR_FILENO));
   CHECK_EQ(rfork(RFFDG), 0);
+  CHECK(is_open(STDERR_FILENO));
+}
+
+// Threads share their process's descriptors: one alone cannot have others.
+TEST(R12_threads_cannot_unshare) {
+  const pid_t child = start_rfork(RFPROC, [] {
+    pthread_t other;
+    CHECK_EQ(pthread_create(&other, nullptr, [](void*) -> void* {
+               for (;;) pause();
+             }, nullptr), 0);
+    CHECK_ERRNO(rfork(RFFDG), EBUSY);
+    CHECK_ERRNO(unshare(CLONE_FILES), EINVAL);
+    CHECK_ERRNO(unshare(CLONE_FS), EINVAL);
+    CHECK_ERRNO(syscall(SYS_close_range, 0, ~0u, CLOSE_RANGE_UNSHARE), EINVAL);
+    CHECK(is_open(STDERR_FILENO));
+  });
+  CHECK_EQ(end_status(child), 0);
+}
+
+TEST(close_range_can_unshare_first) {
+  const pid_t child = start_rfork(RFPROC, [] { CHECK_OK(syscall(SYS_close_range, 0, ~0u, CLOSE_RANGE_UNSHARE)); });
+  CHECK_EQ(end_status(child), 0);
   CHECK(is_open(STDERR_FILENO));
 }
 

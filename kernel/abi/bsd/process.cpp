@@ -59,7 +59,8 @@ CallResult sys_rfork(const Call& call) {
     TRY(process::unshare(call.thread, {.memory = !(flags & kShareMemory),
                                        .files = flags & kCloseFiles  ? process::UnshareFiles::Empty
                                                 : flags & kCopyFiles ? process::UnshareFiles::Copy
-                                                                     : process::UnshareFiles::Keep}));
+                                                                     : process::UnshareFiles::Keep,
+                                       .directories = (flags & (kCopyFiles | kCloseFiles)) != 0}));
     return 0;
   }
   const Ref<Process> child = TRY(process::fork(call.thread, request));

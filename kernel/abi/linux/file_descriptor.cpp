@@ -2,6 +2,7 @@
 // Descriptors as such: close, dup, ioctl's generic commands.
 #include "abi/linux/file.h"
 #include "abi/linux/file_transfer.h"
+#include "abi/linux/process.h"
 #include "event/kqueue.h"
 #include "file/inode.h"
 
@@ -44,7 +45,7 @@ CallResult sys_close_range(const Call& call) {
   const unsigned first = call.as_unsigned(0), last = call.as_unsigned(1);
   const uint32_t flags = call.as_unsigned(2);
   if (flags & ~(kUnshare | kCloseOnExec) || first > last) return Error(Errno::Inval);
-  if (flags & kUnshare) call.process().set_descriptors(TRY(call.process().descriptors()->fork()));
+  if (flags & kUnshare) TRY(unshare(call, {.files = process::UnshareFiles::Copy}));
   const Ref<file::DescriptorTable> table = call.process().descriptors();
   TRY(until_there_is_room(call, [&] {
     return flags & kCloseOnExec ? table->set_close_on_exec_range(first, last) : table->close_range(first, last);

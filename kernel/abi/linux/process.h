@@ -5,11 +5,15 @@
 #include "abi/linux/syscall.h"
 #include "process/exit.h"
 #include "process/signal.h"
+#include "process/unshare.h"
 
 namespace tine::abi::linux_abi {
 
 // What waitid(2) tells of a child; all zero when there is nothing yet.
 process::SignalInfo to_signal_info(const process::WaitResult& result);
+
+// What the process shares with other processes becomes its own. Inval when it has several threads.
+Result<> unshare(const Call& call, const process::UnshareRequest& request);
 
 CallResult sys_fork(const Call&);
 CallResult sys_vfork(const Call&);
