@@ -42,7 +42,9 @@ Result<> set_process_group(Process& caller, PidNumber pid, PidNumber group_numbe
   // Under the lock: a shell and its child both make the child's group, each in case that it is the first.
   group = find_group(group_number);
   if (group == target->group) return {};
-  const bool is_new = !group && group_number == target->pid();
+  const bool is_own = group_number == target->pid();
+  if (!is_own && group && group->members.empty()) return Error(Errno::Perm);
+  const bool is_new = is_own && !group;
   if (is_new) group = TRY(make_group(target->pid_ref(), target->group->session));
   if (!group || group->session != caller.group->session) return Error(Errno::Perm);
   if (is_new) group->id->attach(group.get());
@@ -53,9 +55,11 @@ Result<> set_process_group(Process& caller, PidNumber pid, PidNumber group_numbe
 Result<PidNumber> make_session(Process& caller) {
   const Ref<Session> session = TRY(mem::make_ref<Session>(caller.pid_ref()));
   const Ref<ProcessGroup> group = TRY(make_group(caller.pid_ref(), session));
-  Ref<ProcessGroup> left;
+  Ref<ProcessGroup> namesake, left;
   sync::SpinGuard guard(tree_lock);
-  if (find_group(caller.pid())) return Error(Errno::Perm);   // the caller leads a group, or one of that number lives on
+  // The caller leads a group, or one that it led lives on.
+  namesake = find_group(caller.pid());
+  if (namesake && !namesake->members.empty()) return Error(Errno::Perm);
   session->leader = &caller;
   session->id->attach(session.get());
   group->id->attach(group.get());

@@ -36,6 +36,8 @@ class Session : public RefCounted<Session>, public mem::FromCache<Session> {
 struct GroupMemberTag;
 using GroupMember = boost::intrusive::list_base_hook<boost::intrusive::tag<GroupMemberTag>>;
 
+// Without members it is none to programs, but for the process of its number, which comes back to it; a terminal may have it
+// in the foreground meanwhile.
 class ProcessGroup : public RefCounted<ProcessGroup>, public mem::FromCache<ProcessGroup> {
  public:
   ProcessGroup(Ref<Pid> id, Ref<Session> session) : id(std::move(id)), session(std::move(session)) {}

@@ -333,6 +333,51 @@ TEST(failed_setsid_leaves_the_group_and_the_session_as_they_are) {
            0);
 }
 
+// A group that all members have left is none, though a terminal may still have it in the foreground.
+TEST(setsid_succeeds_where_the_callers_old_group_is_empty) {
+  const Terminal terminal;
+  CHECK_EQ(in_child([&] {
+             const int slave = terminal.take();
+             signal(SIGTTOU, SIG_IGN);
+             const pid_t leader = getpid();
+             CHECK_EQ(in_child([=] {
+                        CHECK_OK(setpgid(0, 0));
+                        CHECK_OK(tcsetpgrp(slave, getpid()));
+                        CHECK_OK(setpgid(0, leader));
+                        CHECK_OK(setsid());
+                        CHECK_EQ(getpgrp(), getpid());
+                        CHECK_ERRNO(tcgetpgrp(slave), ENOTTY);
+                      }),
+                      0);
+             CHECK_OK(tcsetpgrp(slave, leader));
+           }),
+           0);
+}
+
+TEST(setpgid_refuses_a_group_that_all_have_left) {
+  const Terminal terminal;
+  CHECK_EQ(in_child([&] {
+             const int slave = terminal.take();
+             signal(SIGTTOU, SIG_IGN);
+             const pid_t leader = getpid();
+             Gate left;
+             const pid_t child = start_child([&] {
+               CHECK_OK(setpgid(0, 0));
+               CHECK_OK(tcsetpgrp(slave, getpid()));
+               CHECK_OK(setpgid(0, leader));
+               left.open();
+               for (;;) pause();
+             });
+             left.wait();
+             CHECK_EQ(in_child([=] { CHECK_ERRNO(setpgid(0, child), EPERM); }), 0);
+             CHECK_OK(setpgid(child, child));
+             CHECK_EQ(tcgetpgrp(slave), child);
+             CHECK_OK(kill(child, SIGTERM));
+             CHECK_EQ(wait_for(child), 128 + SIGTERM);
+           }),
+           0);
+}
+
 // As shells do it: whoever is first makes the child's group.
 TEST(parent_and_child_may_both_make_the_childs_group) {
   for (int i = 0; i < 150; i++) {

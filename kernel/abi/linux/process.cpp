@@ -303,8 +303,8 @@ CallResult sys_pidfd_getfd(const Call& call) {
       TRY(descriptors->get(call.as_int(1))), true, static_cast<unsigned>(call.process().limit(process::Resource::Files)))));
 }
 
-// Linux gives the calling thread its own. Here that would be the whole process's: to say that it is done would have a
-// thread close its siblings' descriptors, or change their directory, in good faith.
+// Linux unshares for the calling thread alone, which here shares with its siblings for good. To report success would have
+// it close their descriptors, or change their directory, in good faith.
 Result<> unshare(const Call& call, const process::UnshareRequest& request) {
   const Result<> done = process::unshare(call.thread, request);
   return !done && done.error() == Errno::Busy ? Error(Errno::Inval) : done;
@@ -313,6 +313,7 @@ Result<> unshare(const Call& call, const process::UnshareRequest& request) {
 CallResult sys_unshare(const Call& call) {
   const uint64_t flags = call.args[0];
   if (flags & ~(kCloneFiles | kCloneFs | kCloneSysVSem)) return Error(Errno::Inval);
+  if (!(flags & (kCloneFiles | kCloneFs))) return 0;
   TRY(unshare(call, {.files = flags & kCloneFiles ? process::UnshareFiles::Copy : process::UnshareFiles::Keep,
                      .directories = (flags & kCloneFs) != 0}));
   return 0;
