@@ -212,6 +212,7 @@ class Process final : public RefCounted<Process>,
 
  private:
   friend class ForkReservation;
+  friend class Inspector;
   const Ref<Pid> pid_;
   Slot slot_;
   UserCharge charge_;                          // RLIMIT_NPROC; for credentials_->user, except in process 0

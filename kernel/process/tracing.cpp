@@ -5,6 +5,7 @@
 #include "base/audit.h"
 #include "process/exit.h"
 #include "process/fork.h"
+#include "process/inspection.h"
 #include "process/reap.h"
 #include "process/signal_stop.h"
 
@@ -35,21 +36,10 @@ void rouse(Thread& thread) {
 
 }  // namespace
 
-Result<> check_may_trace(const Process& tracer, const Process& target) {
-  if (&tracer == &target) return {};
-  const identity::CredentialsRef mine = tracer.credentials(), theirs = target.credentials();
-  if (mine->capable(identity::Capability::SysPtrace)) return {};
-  if (!theirs || !target.has(kDumpable)) return Error(Errno::Perm);
-  const bool same_user = mine->ruid == theirs->euid && mine->ruid == theirs->suid && mine->ruid == theirs->ruid;
-  const bool same_group = mine->rgid == theirs->egid && mine->rgid == theirs->sgid && mine->rgid == theirs->rgid;
-  const bool no_less_able = (theirs->permitted & ~mine->permitted) == 0;
-  return same_user && same_group && no_less_able ? Result<>() : Error(Errno::Perm);
-}
-
 Result<> attach(Process& tracer, Thread& target, const TraceStart& start) {
   Process& process = target.process();
   if (&tracer == &process || process.has(kSystem) || target.kernel_function != nullptr) return Error(Errno::Perm);
-  TRY(check_may_trace(tracer, process));
+  const Inspector inspector(tracer, InspectorIds::Real);
   const Ref<Tracee> tracee = TRY(mem::make_ref<Tracee>());
   tracee->options = start.options;
   tracee->scope = start.scope;
@@ -59,6 +49,7 @@ Result<> attach(Process& tracer, Thread& target, const TraceStart& start) {
   if (process.life.load() != LifeState::Alive) return Error(Errno::Perm);
   {
     sync::SpinGuard guard(process.lock);
+    TRY(inspector.check_locked(process));
     if (target.tracee != nullptr || !is_listed(target) || process.has(kExiting)) return Error(Errno::Perm);
     link(*tracee, tracer, target);
     if (process.stop_state != StopState::Running) rouse(target);
@@ -69,6 +60,7 @@ Result<> attach(Process& tracer, Thread& target, const TraceStart& start) {
 
 // Threads that one of them makes are traced from their beginning, so the loop ends when it has met those that were there.
 Result<> attach_others(Process& tracer, Process& process) {
+  const Inspector inspector(tracer, InspectorIds::Real);
   while (true) {
     const Ref<Tracee> tracee = TRY(mem::make_ref<Tracee>());
     tracee->scope = TraceScope::Process;
@@ -78,6 +70,7 @@ Result<> attach_others(Process& tracer, Process& process) {
     for (Thread& thread : process.threads)
       if (thread.tracee == nullptr) left = &thread;
     if (left == nullptr || process.has(kExiting)) return {};
+    TRY(inspector.check_locked(process));   // the thread that is traced may have ended, and others have called exec
     link(*tracee, tracer, *left);
     if (process.stop_state != StopState::Running) rouse(*left);
   }

@@ -17,19 +17,17 @@ struct ForkRequest;
 
 // --- Who traces whom ---
 
-// May `tracer` look into `target` and change it? Source: ptrace(2), "Ptrace access mode checking". Perm.
-Result<> check_may_trace(const Process& tracer, const Process& target);
-
 struct TraceStart {
   uint32_t options = 0;
   TraceScope scope = TraceScope::Thread;
   bool seized = false;
 };
-// PTRACE_ATTACH, whose tracee is sent SIGSTOP, and SEIZE; one thread of a process that is to be traced as a whole. Errors: Perm (not allowed, traced already, kernel's, own or ended thread), NoMem.
+// PTRACE_ATTACH, whose tracee is sent SIGSTOP, and SEIZE; one thread of a process that is to be traced as a whole. Errors:
+// Perm (not allowed (process/inspection.h), traced already, kernel's, own or ended thread), NoMem.
 Result<> attach(Process& tracer, Thread& target, const TraceStart& start);
 // PTRACE_TRACEME: the caller's parent becomes its tracer. Errors as above.
 Result<> trace_me(Thread& caller, TraceScope scope);
-// The other threads of a process that is to be traced as a whole. NoMem.
+// The other threads of a process that is to be traced as a whole. Perm: not allowed any more; NoMem.
 Result<> attach_others(Process& tracer, Process& process);
 
 // The end of tracing: a stopped thread goes on, with the answer that is set. The caller drops the result after the lock.

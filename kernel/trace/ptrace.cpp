@@ -45,9 +45,10 @@ void stop_again(Tracee& tracee) {
   tracee.passes_stop = false;
 }
 
+// Taken before it is asked whether the thread stands still: one that was let go of may run a set-id program by then.
 Result<Ref<vm::AddressSpace>> memory_of(Tracee& tracee) {
-  TRY(while_stopped(tracee, [] { return Result<>(); }));
   Ref<vm::AddressSpace> space = process_of(tracee).address_space();
+  TRY(while_stopped(tracee, [] { return Result<>(); }));
   if (!space) return Error(Errno::Srch);
   return space;
 }

@@ -13,7 +13,7 @@ namespace {
 // What lies in a part of the initial stack now.
 Result<> print_stack(TextSink& sink, const Subject& subject, process::StackPart process::ArgumentBlock::* part) {
   const auto process = TRY(process_of(subject));
-  const auto space = process->address_space();
+  const auto space = TRY(inspector().memory_of(*process));
   const auto arguments = process->arguments();
   if (!space || !arguments) return {};
   const process::StackPart range = (*arguments).*part;

@@ -12,11 +12,9 @@ namespace {
 using file::FileType;
 
 Result<Ref<file::File>> file_of(const Subject& subject) {
-  const auto descriptors = TRY(process_of(subject))->descriptors();
-  if (!descriptors) return Error(Errno::NoEnt);
-  auto found = descriptors->get(subject.descriptor);
-  if (!found) return Error(Errno::NoEnt);
-  return std::move(*found);
+  auto found = inspector().file_of(*TRY(process_of(subject)), subject.descriptor);
+  if (!found && found.error() != Errno::Acces) return Error(Errno::NoEnt);
+  return found;
 }
 
 // "/etc/passwd", "pipe:[17]", "anon_inode:[eventpoll]".
@@ -66,7 +64,7 @@ Result<Ref<file::Entry>> find_descriptor(file::Entry& here, std::string_view nam
 
 template <const Node& kNode>
 Result<> list_descriptors(uint64_t from, Listing& listing, const Subject& subject) {
-  const auto descriptors = TRY(process_of(subject))->descriptors();
+  const auto descriptors = TRY(inspector().descriptors_of(*TRY(process_of(subject))));
   if (!descriptors) return {};
   for (int number = descriptors->next_used(static_cast<int>(from)); number >= 0;
        number = descriptors->next_used(number + 1)) {

@@ -45,7 +45,7 @@ Result<Ref<file::File>> open_fail_nth(const file::Path& path, uint32_t flags, co
   process::Thread& caller = process::current();
   const bool own = subject.tid == 0 && subject.pid == caller.process().pid();
   auto thread = own ? Ref<process::Thread>(&caller) : TRY(thread_of(subject));
-  TRY(check_may_inspect(thread->process()));
+  TRY(inspector().check(thread->process()));
   return Ref<file::File>(TRY(mem::make_ref<FailNthFile>(flags, path, std::move(thread))));
 }
 

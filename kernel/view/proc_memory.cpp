@@ -73,7 +73,7 @@ void print_region(TextSink& sink, const vm::Region& region, std::span<char> buff
 }  // namespace
 
 Result<> print_maps(TextSink& sink, const Subject& subject) {
-  const auto space = TRY(process_of(subject))->address_space();
+  const auto space = TRY(inspector().memory_of(*TRY(process_of(subject))));
   if (!space) return {};   // a kernel process or a zombie
   auto buffer = TRY(mem::Buffer<char>::make(file::kPathMax));
   const vm::RegionMap regions = space->regions();   // a snapshot
@@ -82,7 +82,7 @@ Result<> print_maps(TextSink& sink, const Subject& subject) {
 }
 
 Result<Ref<file::File>> open_memory(const file::Path& path, uint32_t flags, const Subject& subject) {
-  auto space = TRY(process_of(subject))->address_space();
+  auto space = TRY(inspector().memory_of(*TRY(process_of(subject))));
   if (!space) return Error(Errno::Srch);
   return Ref<file::File>(TRY(mem::make_ref<MemoryFile>(flags, path, std::move(space))));
 }

@@ -87,17 +87,17 @@ Result<std::string_view> name_of(const file::Path& path, std::span<char> into) {
 }
 
 Result<file::Path> follow_exe(const Subject& subject) {
-  const file::Path path = TRY(process_of(subject))->executable();
+  const file::Path path = TRY(inspector().executable_of(*TRY(process_of(subject))));
   if (path.empty()) return Error(Errno::NoEnt);   // a kernel process or a zombie
   return path;
 }
 Result<file::Path> follow_cwd(const Subject& subject) {
-  const auto fs = TRY(process_of(subject))->fs();
+  const auto fs = TRY(inspector().fs_of(*TRY(process_of(subject))));
   if (!fs) return Error(Errno::NoEnt);
   return fs->working_directory();
 }
 Result<file::Path> follow_root(const Subject& subject) {
-  const auto fs = TRY(process_of(subject))->fs();
+  const auto fs = TRY(inspector().fs_of(*TRY(process_of(subject))));
   if (!fs) return Error(Errno::NoEnt);
   return fs->root();
 }

@@ -52,7 +52,7 @@ class NodeFile final : public TextFile, public mem::FromCache<NodeFile> {
 
  private:
   Result<> print(TextSink& sink) override {
-    if (node_.guarded) TRY(check_may_inspect(*TRY(process_of(subject_))));
+    if (node_.guarded) TRY(inspector().check(*TRY(process_of(subject_))));
     return node_.print(sink, subject_);
   }
   Result<> store(std::string_view text) override {
@@ -115,7 +115,7 @@ class ProcInode final : public Inode, public mem::FromCache<ProcInode> {
  private:
   Result<> check_guard() const {
     if (!node_.guarded) return {};
-    return check_may_inspect(*TRY(process_of(subject_)));
+    return inspector().check(*TRY(process_of(subject_)));
   }
 
   const Node& node_;
@@ -175,16 +175,8 @@ Result<Ref<process::Thread>> thread_of(const Subject& subject) {
   return thread;
 }
 
-Result<> check_may_inspect(const Process& process) {
-  const Process& caller = process::current().process();
-  if (&caller == &process) return {};
-  const auto mine = caller.credentials(), theirs = process.credentials();
-  if (mine->capable(identity::Capability::SysPtrace)) return {};
-  if (!theirs || !process.has(process::kDumpable)) return Error(Errno::Acces);
-  const bool same_user = theirs->ruid == mine->fsuid && theirs->euid == mine->fsuid && theirs->suid == mine->fsuid;
-  const bool same_group = theirs->rgid == mine->fsgid && theirs->egid == mine->fsgid && theirs->sgid == mine->fsgid;
-  if (!same_user || !same_group) return Error(Errno::Acces);
-  return {};
+process::Inspector inspector() {
+  return process::Inspector(process::current().process(), process::InspectorIds::FileSystem);
 }
 
 file::Path root_of_caller() { return process::current().process().fs()->root(); }

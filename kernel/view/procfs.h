@@ -12,7 +12,7 @@
 #include "file/entry.h"
 #include "file/file.h"
 #include "file/file_system.h"
-#include "process/process.h"
+#include "process/inspection.h"
 #include "view/setting.h"
 #include "view/text_sink.h"
 
@@ -34,7 +34,7 @@ struct Directory;
 struct Node {
   std::string_view name;
   uint32_t mode;
-  bool guarded = false;              // only for whoever may inspect the process: check_may_inspect
+  bool guarded = false;              // only for whoever may look into the process: inspector()
   // A file of text ...
   Result<> (*print)(TextSink& sink, const Subject& subject) = nullptr;
   Result<> (*store)(std::string_view text, const Subject& subject) = nullptr;
@@ -71,8 +71,8 @@ Result<Ref<file::Entry>> make_entry(file::Entry& here, std::string_view name, co
 // --- For the nodes' functions ---
 Result<Ref<process::Process>> process_of(const Subject& subject);     // Srch when it is gone
 Result<Ref<process::Thread>> thread_of(const Subject& subject);       // of a process: its first thread
-// May the running process look into this one? The same user, unless it is not dumpable; or CAP_SYS_PTRACE. Acces.
-Result<> check_may_inspect(const process::Process& process);
+// The running process, as who looks into others. What guarded nodes show they take from it, whatever has been checked before.
+process::Inspector inspector();
 file::Path root_of_caller();
 // The decimal number that `name` is, without leading zeros; NoEnt.
 Result<process::PidNumber> parse_name(std::string_view name);

@@ -258,7 +258,7 @@ Result<> read_arguments(std::span<const int32_t> what, const OldValue& old) {
       break;
     case kEnvironment:
     case kEnvironmentCount:
-      if (!view::check_may_inspect(*process)) return Error(Errno::Perm);
+      if (!view::inspector().check(*process)) return Error(Errno::Perm);
       TRY(view::print_environ(environment, {.pid = process->pid(), .start_time = process->start_time}));
       TRY(environment.result());
       text = environment.text();

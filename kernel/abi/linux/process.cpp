@@ -6,6 +6,7 @@
 
 #include "process/exit.h"
 #include "process/fork.h"
+#include "process/inspection.h"
 #include "process/pidfd.h"
 
 namespace tine::abi::linux_abi {
@@ -294,13 +295,10 @@ CallResult sys_pidfd_send_signal(const Call& call) {
 CallResult sys_pidfd_getfd(const Call& call) {
   if (call.args[2] != 0) return Error(Errno::Inval);
   const Ref<Process> target = TRY(process::process_of_descriptor(call.process(), call.as_int(0)));
-  const identity::CredentialsRef mine = call.process().credentials(), theirs = target->credentials();
-  if (!mine->capable(identity::Capability::SysPtrace) && (mine->fsuid != theirs->ruid || mine->fsuid != theirs->suid))
-    return Error(Errno::Perm);
-  const Ref<file::DescriptorTable> descriptors = target->descriptors();
-  if (!descriptors) return Error(Errno::Srch);
+  Ref<file::File> file =
+      TRY(process::Inspector(call.process(), process::InspectorIds::Real).file_of(*target, call.as_int(1)));
   return static_cast<uint64_t>(TRY(call.process().descriptors()->install(
-      TRY(descriptors->get(call.as_int(1))), true, static_cast<unsigned>(call.process().limit(process::Resource::Files)))));
+      std::move(file), true, static_cast<unsigned>(call.process().limit(process::Resource::Files)))));
 }
 
 // Linux unshares for the calling thread alone, which here shares with its siblings for good. To report success would have

@@ -7,7 +7,7 @@
 #include "abi/linux/memory.h"
 #include "identity/credentials.h"
 #include "mem/buffer.h"
-#include "process/tracing.h"
+#include "process/inspection.h"
 #include "vm/address_space.h"
 
 namespace tine::abi::linux_abi {
@@ -72,8 +72,8 @@ CallResult copy(const Call& call, Direction direction) {
   if (call.args[5] != 0) return Error(Errno::Inval);
   const Ref<process::Process> target = process::find_process(call.as_int(0));
   if (!target) return Error(Errno::Srch);
-  TRY(process::check_may_trace(call.process(), *target));
-  const Ref<vm::AddressSpace> remote = target->address_space();
+  const process::Inspector inspector(call.process(), process::InspectorIds::Real);
+  const Ref<vm::AddressSpace> remote = TRY(inspector.memory_of(*target));
   if (!remote) return Error(Errno::Srch);
   Cursor here = TRY(Cursor::make(call.args[1], call.args[2]));
   Cursor there = TRY(Cursor::make(call.args[3], call.args[4]));
