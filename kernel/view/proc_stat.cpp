@@ -93,7 +93,9 @@ Result<> print_stat(TextSink& sink, const Subject& subject) {
   const bool asleep = thread != nullptr && thread->state.load() == sched::ThreadState::Sleeping;
   sink.print("%d 0 0 %d %u %u %u 0 0 0 ", asleep, place.exit_signal, thread != nullptr ? thread->cpu.load() : 0,
              priority.realtime, priority.policy);
-  sink.print("0 0 %llu 0 0 0 0 %d\n", number(space ? space->heap().start : 0), place.exit_status);
+  // An address, unlike sizes, is only for whoever may look into the process.
+  const auto inspected = inspector().memory_of(*process);
+  sink.print("0 0 %llu 0 0 0 0 %d\n", number(inspected && *inspected ? (*inspected)->heap().start : 0), place.exit_status);
   return {};
 }
 

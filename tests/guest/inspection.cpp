@@ -15,6 +15,22 @@ void become_user() {
   CHECK_OK(prctl(PR_SET_DUMPABLE, 1));
 }
 
+// A field of /proc/PID/NAME, `skip` words behind the label; -1: there is none.
+long number_in(pid_t pid, const char* name, const char* label, int skip, int base = 10) {
+  char path[64], text[4096];
+  snprintf(path, sizeof path, "/proc/%d/%s", pid, name);
+  const int file = open(path, O_RDONLY);
+  if (file < 0) return -1;
+  const ssize_t size = read(file, text, sizeof text - 1);
+  close(file);
+  text[size > 0 ? size : 0] = '\0';
+  char* at = strstr(text, label);
+  if (at == nullptr) return -1;
+  at += strlen(label);
+  while (skip-- > 0) at += strspn(at, " \t"), at += strcspn(at, " \t");
+  return strtol(at, nullptr, base);
+}
+
 }  // namespace
 
 TEST(descriptor_of_another_process_is_for_whoever_may_trace_it) {
@@ -58,4 +74,18 @@ TEST(process_with_more_capabilities_is_guarded) {
   }), 0);
   CHECK_OK(kill(able, SIGKILL));
   wait_for(able);
+}
+
+TEST(stat_tells_where_the_heap_is_to_whoever_may_look) {
+  const auto heap = [](pid_t pid) { return number_in(pid, "stat", ")", 44); };
+  const pid_t child = start_child([] {
+    while (true) pause();
+  });
+  CHECK(heap(child) != 0);
+  CHECK_EQ(in_child([&] {
+    become_user();
+    CHECK_EQ(heap(child), 0);
+  }), 0);
+  CHECK_OK(kill(child, SIGKILL));
+  wait_for(child);
 }
