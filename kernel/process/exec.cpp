@@ -15,6 +15,7 @@
 #include "process/elf_loader.h"
 #include "process/exit.h"
 #include "process/fork.h"
+#include "process/inspection.h"
 #include "process/life_announce.h"
 #include "process/out_of_memory.h"
 #include "process/process.h"
@@ -47,6 +48,7 @@ struct NewProgram {
 
   identity::CredentialsRef credentials;
   bool set_id = false;  // runs with ids that are not its user's
+  SetIdTransition transition;
   Ref<vm::AddressSpace> space;
   Ref<SignalActions> actions;
   Ref<ArgumentBlock> shown_arguments;
@@ -57,11 +59,12 @@ struct NewProgram {
   NewProgram(Ref<file::File> file, std::string_view name, ProgramArguments arguments)
       : file(std::move(file)), name(name), arguments(std::move(arguments)) {}
 
-  Result<> make(const Process& process);
+  Result<> make(Process& process);
+  bool is_dumpable() const;
 
  private:
   Result<> resolve_scripts(const Process& process);
-  Result<> choose_credentials(const Process& process);
+  Result<> choose_credentials(Process& process);
   Result<> show_arguments();
 };
 
@@ -86,18 +89,21 @@ Result<> NewProgram::resolve_scripts(const Process& process) {
 }
 
 // Set-id bits count unless something could steer the program from outside, or the user gave them up.
-Result<> NewProgram::choose_credentials(const Process& process) {
+Result<> NewProgram::choose_credentials(Process& process) {
   const identity::CredentialsRef old = process.credentials();
   const identity::Ownership owned = file->inode()->settled_ownership();
   const uint32_t mode = owned.mode;
   // Its user must not choose which calls a set-id program loses.
   if (process.has(kExecPledged) && mode & (file::kModeSetUid | file::kModeSetGid)) return Error(Errno::Acces);
   identity::SetIdProgram program;
-  const bool honoured = !process.has(kNoNewPrivileges) && !process.has(kTraced) &&
-                        !file->path().mount()->has(file::kMountNoSuid) && process.fs()->ref_count() <= 2;
-  if (honoured && mode & file::kModeSetUid) program.uid = owned.uid;
+  if (mode & file::kModeSetUid) program.uid = owned.uid;
   // Without the group's execute bit, set-gid means something else (mandatory locking).
-  if (honoured && mode & file::kModeSetGid && mode & 010) program.gid = owned.gid;
+  if (mode & file::kModeSetGid && mode & 010) program.gid = owned.gid;
+  if (program.uid || program.gid) {
+    const bool honoured = !process.has(kNoNewPrivileges) && !file->path().mount()->has(file::kMountNoSuid) &&
+                          process.fs()->ref_count() <= 2 && transition.begin(process);
+    if (!honoured) program = {};
+  }
   credentials = TRY(identity::credentials_for_exec(*old, program));
   set_id = (program.uid && credentials->euid != old->ruid) || (program.gid && credentials->egid != old->rgid);
   return {};
@@ -113,7 +119,12 @@ Result<> NewProgram::show_arguments() {
   return {};
 }
 
-Result<> NewProgram::make(const Process& process) {
+bool NewProgram::is_dumpable() const {
+  const identity::Credentials& who = *credentials;
+  return !set_id && who.euid == who.ruid && who.egid == who.rgid && file->inode()->allows(who, identity::kMayRead);
+}
+
+Result<> NewProgram::make(Process& process) {
   TRY(resolve_scripts(process));
   TRY(choose_credentials(process));
 
@@ -167,9 +178,6 @@ void set_flags(Process& process, const NewProgram& program) {
   put(kWxNeeded, program.loaded.wx_needed);
   put(kSetIdExec, program.set_id);
   put(kSetId, program.set_id);
-  const identity::Credentials& who = *program.credentials;
-  const bool readable = program.file->inode()->allows(who, identity::kMayRead);
-  put(kDumpable, !program.set_id && who.euid == who.ruid && who.egid == who.rgid && readable);
   if (program.set_id) process.parent_death_signal = 0;
 }
 
@@ -186,12 +194,14 @@ void commit(Thread& thread, NewProgram& program) {
   Process& process = thread.process();
   // Robust futexes and the like are in the old memory, which is still there.
   announce_thread_end(thread);
+  const bool dumpable = program.is_dumpable();
+  if (!dumpable) process.clear(kDumpable);   // before anything of the new program can be reached
+  set_flags(process, program);
+  process.set_credentials(std::move(program.credentials));
   process.switch_address_space(std::move(program.space));
   release_waiting_parent(process);
 
-  set_flags(process, program);
   restrict_new_program(thread, std::move(program.loaded.pins));
-  process.set_credentials(std::move(program.credentials));
   process.set_actions(std::move(program.actions));
   process.set_arguments(std::move(program.shown_arguments));
   process.set_executable(program.file->path());
@@ -205,6 +215,7 @@ void commit(Thread& thread, NewProgram& program) {
   announce_exec(process);
   // Nobody can be told any more. It fails only for a thread that has to end.
   (void)until_there_is_room(thread, [&] { return program.descriptors->close_marked(); });
+  if (dumpable) process.set(kDumpable);   // after nothing of the old program is left
 }
 
 }  // namespace

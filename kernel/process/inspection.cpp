@@ -11,7 +11,7 @@ Result<> Inspector::check_locked(const Process& target) const {
   const bool by_real_ids = ids_ == InspectorIds::Real;
   const Error refused(by_real_ids ? Errno::Perm : Errno::Acces);
   const identity::Credentials* theirs = target.credentials_.get();
-  if (theirs == nullptr || !target.has(kDumpable)) return refused;
+  if (theirs == nullptr || !target.has(kDumpable) || target.set_id_transitions != 0) return refused;
   const identity::Uid uid = by_real_ids ? mine.ruid : mine.fsuid;
   const identity::Gid gid = by_real_ids ? mine.rgid : mine.fsgid;
   const identity::CapabilitySet capabilities = by_real_ids ? mine.permitted : mine.effective;
@@ -48,6 +48,20 @@ Result<Ref<file::File>> Inspector::file_of(const Process& target, int descriptor
   TRY(check_locked(target));
   if (target.descriptors_ == nullptr) return Error(Errno::Srch);
   return target.descriptors_->get(descriptor);
+}
+
+SetIdTransition::~SetIdTransition() {
+  if (process_ == nullptr) return;
+  sync::SpinGuard guard(process_->lock);
+  --process_->set_id_transitions;
+}
+
+bool SetIdTransition::begin(Process& process) {
+  sync::SpinGuard guard(process.lock);
+  if (process.has(kTraced)) return false;
+  ++process.set_id_transitions;
+  process_ = &process;
+  return true;
 }
 
 }  // namespace tine::process

@@ -2,7 +2,9 @@
 // Who may look into a process and change it, as ptrace(2), process_vm_readv(2), /proc and their kin do. Source: ptrace(2),
 // "Ptrace access mode checking".
 // Rule: what is looked into is taken in one step with the check, under the process's lock. Between two steps the process
-// could become another program, one that the check was not about.
+// could become another program, one that the check was not about. Exec keeps the order that this needs: a process is
+// closed before anything of a program that its user may not look into can be reached, and opened when nothing of such a
+// program is left (exec.cpp).
 #pragma once
 
 #include "process/process.h"
@@ -35,6 +37,22 @@ class Inspector {
   const Process& who_;
   const identity::CredentialsRef credentials_;
   const InspectorIds ids_;
+};
+
+// Exec of a set-id program, from when its bits are honoured until it is in place. Meanwhile the process is closed to those
+// who could not look into that program, although it has the credentials of the old one still.
+class SetIdTransition {
+ public:
+  SetIdTransition() = default;
+  SetIdTransition(const SetIdTransition&) = delete;
+  SetIdTransition& operator=(const SetIdTransition&) = delete;
+  ~SetIdTransition();
+
+  // False: the process is traced, and the bits must not count.
+  [[nodiscard]] bool begin(Process& process);
+
+ private:
+  Process* process_ = nullptr;
 };
 
 }  // namespace tine::process

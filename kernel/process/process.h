@@ -147,6 +147,7 @@ class Process final : public RefCounted<Process>,
   Thread* single_thread = nullptr;             // (P) who asked all others to stop or end (exec, exit); H3
   uint32_t single_count = 0;                   // (P) threads that have not yet complied
   sched::WaitQueue single_wait{"single"};
+  uint32_t set_id_transitions = 0;             // (P) threads in exec of a set-id program (process/inspection.h)
 
   // --- Signals and job control (P) ---
   PendingSignals pending;

@@ -83,7 +83,7 @@ Result<> trace_me(Thread& caller, TraceScope scope) {
   sync::SpinGuard tree(tree_lock);
   Process& parent = *process.parent;
   sync::SpinGuard guard(process.lock);
-  if (caller.tracee != nullptr) return Error(Errno::Perm);
+  if (caller.tracee != nullptr || process.set_id_transitions != 0) return Error(Errno::Perm);
   if (!parent.has(kExiting)) link(*tracee, parent, caller);   // one that ends would let go of it at once
   return {};
 }

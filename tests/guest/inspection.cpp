@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Who may look into a process: ptrace, process_vm_readv, pidfd_getfd, /proc.
+// Who may look into a process: ptrace, process_vm_readv, pidfd_getfd, /proc; and set-id programs, out of reach of their
+// users from the first moment.
 #include <fcntl.h>
+#include <sched.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 
@@ -30,8 +32,94 @@ long number_in(pid_t pid, const char* name, const char* label, int skip, int bas
   while (skip-- > 0) at += strspn(at, " \t"), at += strcspn(at, " \t");
   return strtol(at, nullptr, base);
 }
+long effective_user(pid_t pid) { return number_in(pid, "status", "Uid:", 1); }
+
+// --- The set-id program: this one, which does not come to main() then ---
+
+constexpr const char* kSetIdProgram = "/tmp/set-id";
+constexpr const char* kIsSetIdProgram = "SET_ID_PROGRAM";   // in its environment
+
+[[gnu::constructor]] void be_the_set_id_program() {
+  if (getenv(kIsSetIdProgram) == nullptr) return;
+  check::sleep_ms(5);
+  _exit(0);
+}
+
+void make_set_id_program() {
+  char command[128];
+  snprintf(command, sizeof command, "cp /proc/%d/exe %s && chmod 4755 %s", getpid(), kSetIdProgram, kSetIdProgram);
+  CHECK_EQ(system(command), 0);
+}
+
+// With so many arguments that exec takes a while.
+[[noreturn]] void exec_set_id_program() {
+  static char text[100'000];
+  memset(text, 'x', sizeof text - 1);
+  char* arguments[13];
+  for (char*& argument : arguments) argument = text;
+  arguments[12] = nullptr;
+  CHECK_OK(setenv(kIsSetIdProgram, "", 1));
+  execv(kSetIdProgram, arguments);
+  _exit(errno);
+}
+
+// For less than about the time that exec takes.
+int random_delay() { return rand() % 2'000'000; }
+
+void spin_for(int nanoseconds) {
+  for (const int64_t end = now_ns() + nanoseconds; now_ns() < end;) {
+  }
+}
+
+// Calls `attempt` for two seconds as a user.
+template <class Attempt>
+void attack_set_id_program(Attempt attempt) {
+  make_set_id_program();
+  CHECK_EQ(in_child([&] {
+    become_user();
+    for (const int64_t end = now_ns() + 2'000'000'000; now_ns() < end;) attempt();
+  }), 0);
+  CHECK_OK(unlink(kSetIdProgram));
+}
 
 }  // namespace
+
+TEST(set_id_program_cannot_be_seized_while_exec_is_under_way) {
+  attack_set_id_program([] {
+    auto& begun = check::shared<int>();
+    const pid_t child = start_child([&] {
+      __atomic_store_n(&begun, 1, __ATOMIC_RELEASE);
+      exec_set_id_program();
+    });
+    while (!__atomic_load_n(&begun, __ATOMIC_ACQUIRE)) sched_yield();
+    spin_for(random_delay());
+    if (trace(PTRACE_SEIZE, child) == 0 && trace(PTRACE_INTERRUPT, child) == 0 && WIFSTOPPED(wait_status(child))) {
+      CHECK_EQ(effective_user(child), 1000);
+      trace(PTRACE_DETACH, child);
+    }
+    kill(child, SIGKILL);
+    waitpid(child, nullptr, __WALL);
+    munmap(&begun, sizeof begun);
+  });
+}
+
+TEST(set_id_programs_memory_cannot_be_read_while_exec_is_under_way) {
+  static int marker = 1;   // as only the new program has it
+  attack_set_id_program([] {
+    marker = 2;
+    const pid_t child = start_child([] {
+      constexpr size_t kSize = 32 << 20;   // which takes a while to be given up
+      CHECK(mmap(nullptr, kSize, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0) != MAP_FAILED);
+      exec_set_id_program();
+    });
+    int found = 2;
+    const iovec here = {&found, sizeof found}, there = {&marker, sizeof marker};
+    while (waitpid(child, nullptr, WNOHANG) == 0) {
+      process_vm_readv(child, &here, 1, &there, 1, 0);
+      CHECK_EQ(found, 2);
+    }
+  });
+}
 
 TEST(descriptor_of_another_process_is_for_whoever_may_trace_it) {
   CHECK_EQ(in_child([] {
