@@ -24,6 +24,7 @@
 #include "process/script.h"
 #include "process/timers.h"
 #include "process/tracing.h"
+#include "process/unshare.h"
 
 namespace tine::process {
 
@@ -52,7 +53,6 @@ struct NewProgram {
   Ref<vm::AddressSpace> space;
   Ref<SignalActions> actions;
   Ref<ArgumentBlock> shown_arguments;
-  Ref<file::DescriptorTable> descriptors;
   LoadedProgram loaded;
   ProgramStack stack;
 
@@ -101,7 +101,7 @@ Result<> NewProgram::choose_credentials(Process& process) {
   if (mode & file::kModeSetGid && mode & 010) program.gid = owned.gid;
   if (program.uid || program.gid) {
     const bool honoured = !process.has(kNoNewPrivileges) && !file->path().mount()->has(file::kMountNoSuid) &&
-                          process.fs()->ref_count() <= 2 && transition.begin(process);
+                          transition.begin(process);
     if (!honoured) program = {};
   }
   credentials = TRY(identity::credentials_for_exec(*old, program));
@@ -143,12 +143,9 @@ Result<> NewProgram::make(Process& process) {
                                   .name = name}));
   TRY(show_arguments());
 
-  // Handlers belong to the old program; whoever shares the actions or the descriptors keeps them as they are.
+  // Handlers belong to the old program; whoever shares the actions keeps them as they are.
   actions = TRY(process.actions()->clone());
   actions->reset_to_default();
-  descriptors = process.descriptors();
-  if (descriptors->ref_count() > 2)
-    descriptors = TRY(descriptors->fork());  // more than the process's and this one
   return {};
 }
 
@@ -190,6 +187,12 @@ void drop_posix_timers(Process& process) {
   if (timers != nullptr) timers->destroy_all();
 }
 
+// Nobody can be told of a failure any more. It fails only for a thread that has to end, and runs no program then.
+template <class Work>
+void do_in_any_case(Thread& thread, Work&& work) {
+  (void)until_there_is_room(thread, std::forward<Work>(work));
+}
+
 void commit(Thread& thread, NewProgram& program) {
   Process& process = thread.process();
   // Robust futexes and the like are in the old memory, which is still there.
@@ -197,6 +200,8 @@ void commit(Thread& thread, NewProgram& program) {
   const bool dumpable = program.is_dumpable();
   if (!dumpable) process.clear(kDumpable);   // before anything of the new program can be reached
   set_flags(process, program);
+  // No process of its user may change a set-id program's directories and umask. No thread is left that could begin to share.
+  if (program.set_id) do_in_any_case(thread, [&] { return unshare_fs(process); });
   process.set_credentials(std::move(program.credentials));
   process.switch_address_space(std::move(program.space));
   release_waiting_parent(process);
@@ -205,7 +210,6 @@ void commit(Thread& thread, NewProgram& program) {
   process.set_actions(std::move(program.actions));
   process.set_arguments(std::move(program.shown_arguments));
   process.set_executable(program.file->path());
-  process.set_descriptors(program.descriptors);
   drop_posix_timers(process);
   reset_thread(thread);
   set_name(thread.name, base_name(program.name));
@@ -213,8 +217,10 @@ void commit(Thread& thread, NewProgram& program) {
   reset_registers(thread, program);
   reset_exit_signals(process);
   announce_exec(process);
-  // Nobody can be told any more. It fails only for a thread that has to end.
-  (void)until_there_is_room(thread, [&] { return program.descriptors->close_marked(); });
+  do_in_any_case(thread, [&]() -> Result<> {
+    TRY(unshare_descriptors(process));   // whoever shared them keeps them as they are
+    return process.descriptors()->close_marked();
+  });
   if (dumpable) process.set(kDumpable);   // after nothing of the old program is left
 }
 

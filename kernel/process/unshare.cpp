@@ -38,4 +38,14 @@ Result<> unshare(Thread& caller, const UnshareRequest& request) {
   return {};
 }
 
+Result<> unshare_descriptors(Process& process) {
+  if (const Ref<file::DescriptorTable> now = process.descriptors(); is_shared(now)) process.set_descriptors(TRY(now->fork()));
+  return {};
+}
+
+Result<> unshare_fs(Process& process) {
+  if (const Ref<file::FsContext> now = process.fs(); is_shared(now)) process.set_fs(TRY(now->clone()));
+  return {};
+}
+
 }  // namespace tine::process

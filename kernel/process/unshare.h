@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// What the caller shares with other processes becomes its own. Source: rfork(2), unshare(2). Seed row R12.
+// What the caller shares with other processes becomes its own. Source: rfork(2), unshare(2), execve(2). Seed row R12.
 #pragma once
 
 #include <cstdint>
@@ -8,6 +8,7 @@
 
 namespace tine::process {
 
+class Process;
 class Thread;
 
 enum class UnshareFiles : uint8_t {
@@ -25,5 +26,9 @@ struct UnshareRequest {
 // All or nothing. Errors: NoMem; Busy when the caller's process has other threads. They would lose their memory, and what
 // they open or close meanwhile would happen in a table that is given up.
 Result<> unshare(Thread& caller, const UnshareRequest& request);
+
+// One part, which the process's other threads go over to as well. NoMem.
+Result<> unshare_descriptors(Process& process);
+Result<> unshare_fs(Process& process);
 
 }  // namespace tine::process

@@ -2,8 +2,10 @@
 // Who may look into a process: ptrace, process_vm_readv, pidfd_getfd, /proc; and set-id programs, out of reach of their
 // users from the first moment.
 #include <fcntl.h>
+#include <pthread.h>
 #include <sched.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 
 #include "tracee.h"
@@ -118,6 +120,34 @@ TEST(set_id_programs_memory_cannot_be_read_while_exec_is_under_way) {
       process_vm_readv(child, &here, 1, &there, 1, 0);
       CHECK_EQ(found, 2);
     }
+  });
+}
+
+TEST(set_id_program_shares_its_directories_with_no_process_of_its_user) {
+  static bool begun;
+  static int delay;
+  static bool* changed;
+  changed = &check::shared<bool>();
+  attack_set_id_program([] {
+    delay = random_delay();
+    const pid_t child = start_child([] {
+      pthread_t other;
+      CHECK_EQ(pthread_create(&other, nullptr, [](void*) -> void* {
+        while (!__atomic_load_n(&begun, __ATOMIC_ACQUIRE)) sched_yield();
+        spin_for(delay);
+        if (syscall(SYS_clone, CLONE_FS | SIGCHLD, 0, 0, 0, 0) != 0) return nullptr;
+        const pid_t parent = getppid();
+        for (const int64_t end = now_ns() + 10'000'000; now_ns() < end && effective_user(parent) != 0;) sched_yield();
+        if (effective_user(parent) != 0) _exit(0);
+        umask(0123);
+        if (effective_user(parent) == 0 && number_in(parent, "status", "Umask:", 0, 8) == 0123) *changed = true;
+        _exit(0);
+      }, nullptr), 0);
+      __atomic_store_n(&begun, true, __ATOMIC_RELEASE);
+      exec_set_id_program();
+    });
+    CHECK_EQ(wait_for(child), 0);
+    CHECK(!*changed);
   });
 }
 

@@ -8,6 +8,7 @@
 #include "process/fork.h"
 #include "process/inspection.h"
 #include "process/pidfd.h"
+#include "process/unshare.h"
 
 namespace tine::abi::linux_abi {
 
