@@ -214,7 +214,9 @@ class Subscriber final : public process::LifeSubscriber {
     record.put(info);
   }
   void executed(Process& process) override {
-    if (traced_count.load(std::memory_order_relaxed) == 0) return;
+    if (traced_count.load() == 0) return;
+    // What a set-id program does is not for its user to see.
+    if (process.has(process::kSetIdExec) && traced_for(process, kFacilityRoot) == nullptr) stop_tracing(process);
     const Ref<process::ArgumentBlock> arguments = process.arguments();
     if (arguments == nullptr) return;
     Writer record(Record::Arguments, arguments->text.size());
@@ -250,13 +252,14 @@ Result<> set_trace(Process& process, const Ref<file::File>& file, identity::Cred
       erase(*traced);
     }
     insert(*fresh, process);
-    // Looked at after the entry is there: whoever ends a process sets this first, and then looks for an entry.
-    if (process.has(process::kExiting)) {
+    // Looked at after the entry is there: end and exec of a set-id program set these first, and then look for an entry.
+    const bool closed = process.has(process::kSetIdExec) && fresh->credentials->euid != 0;
+    if (closed || process.has(process::kExiting)) {
       late = Ref<Traced>(fresh.get(), false);
       erase(*fresh);
     }
   }
-  if (late != nullptr) return Error(Errno::Srch);
+  if (late != nullptr) return Error(process.has(process::kExiting) ? Errno::Srch : Errno::Perm);
   switch_threads(process, true);
   return {};
 }

@@ -24,7 +24,7 @@ constexpr Facilities facility(Record record) { return 1u << static_cast<uint32_t
 inline constexpr Facilities kFacilityRoot = 0x80000000,      // root set it: others may not change it
                             kFacilityInherit = 0x40000000;   // children are traced too (C16)
 
-// KTROP_SET, KTROP_CLEAR, for one process. Errors: Perm, NoMem.
+// KTROP_SET, KTROP_CLEAR, for one process. Exec of a set-id program ends what root has not set. Errors: Perm, Srch, NoMem.
 Result<> set_trace(process::Process& process, const Ref<file::File>& file, identity::CredentialsRef credentials,
                    Facilities facilities);
 Result<> clear_trace(process::Process& process, const identity::Credentials& by, Facilities facilities);

@@ -378,6 +378,31 @@ TEST(T8_fatal_signal_is_recorded) {
   }
 }
 
+TEST(T8_exec_of_a_set_id_program_ends_what_root_has_not_set) {
+  const char* path = "/tmp/ktrace.set-id";
+  CHECK_EQ(system("cp /bin/busybox /tmp/set-id && chmod 4755 /tmp/set-id"), 0);
+  const auto ends_recorded = [&](bool set_by_root) {
+    make_empty(path);
+    CHECK_OK(chown(path, 1000, 1000));
+    const pid_t child = check::start_child([&] {
+      if (set_by_root) CHECK_EQ(call_ktrace(path, KTROP_SET, KTRFAC_SYSCALL, getpid()), 0);
+      CHECK_OK(setgid(1000));
+      CHECK_OK(setuid(1000));
+      if (!set_by_root) CHECK_EQ(call_ktrace(path, KTROP_SET, KTRFAC_SYSCALL, getpid()), 0);
+      execl("/tmp/set-id", "true", static_cast<char*>(nullptr));
+    });
+    CHECK_EQ(check::wait_for(child), 0);
+    return Trace(path).count([&](const ktr_header& header, const unsigned char* contents) {
+      ktr_syscall call;
+      memcpy(&call, contents, sizeof call);
+      return header.ktr_type == KTR_SYSCALL && header.ktr_pid == child && call.ktr_code == SYS_exit_group;
+    });
+  };
+  CHECK_EQ(ends_recorded(true), 1);
+  CHECK_EQ(ends_recorded(false), 0);
+  CHECK_OK(unlink("/tmp/set-id"));
+}
+
 TEST(T8_tracing_a_process_that_ends_leaves_nothing_behind) {
   static KernelState before;
   const char* path = "/tmp/ktrace.ending";
