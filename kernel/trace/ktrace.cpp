@@ -186,6 +186,7 @@ class Subscriber final : public process::LifeSubscriber {
     if (traced == nullptr) return;
     {
       sync::SpinGuard guard(traced_lock);
+      if (find(child) != nullptr) return;   // somebody has been faster: the child is visible already
       insert(*traced, child);
     }
     switch_threads(child, true);
