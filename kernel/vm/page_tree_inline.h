@@ -408,6 +408,7 @@ void PageTree<Policy>::commit(const Step& step, Gather& gather) {
 
 template <PagePolicy Policy>
 Result<> PageTree<Policy>::move(uintptr_t from, uintptr_t to, uint64_t size, Gather& gather) {
+  TRY(isolate(from, from + size, gather));
   TRY(for_each_step(from, to, size, [&](const Step& step) { return prepare(step, gather); }));
   (void)for_each_step(from, to, size, [&](const Step& step) -> Result<> {
     commit(step, gather);

@@ -365,7 +365,7 @@ TEST_F(PageTreeTest, AMoveOfNothingTakesNoTable) {
   auto child = parent->fork();
   for (const uint64_t size : {uint64_t{0x4000}, uint64_t{0x400000}}) {
     arena_.fail_in = 1;
-    EXPECT_TRUE(child->move(0x20000000, 0x10200000 - size, size));
+    EXPECT_TRUE(child->move(0x50000000, 0x10200000 - size, size));
     EXPECT_EQ(arena_.fail_in, 1u);
   }
   arena_.fail_in = 0;
