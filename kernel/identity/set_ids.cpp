@@ -141,23 +141,25 @@ Result<Ref<Credentials>> set_capabilities(const Credentials& from, CapabilitySet
   return to;
 }
 
-Result<Ref<Credentials>> credentials_for_exec(const Credentials& from, SetIdProgram program) {
+Result<Ref<Credentials>> credentials_for_exec(const Credentials& from, SetIdProgram program, bool may_gain) {
   Ref<Credentials> to = TRY(from.clone());
   if (program.uid) to->euid = *program.uid;
   if (program.gid) to->egid = *program.gid;
-  to->suid = to->fsuid = to->euid;
-  to->sgid = to->fsgid = to->egid;
   to->secure_bits &= ~kSecureKeepCaps;
 
   const bool gained_ids = to->euid != from.euid || to->egid != from.egid;
   if (gained_ids) to->ambient = 0;
   const bool acts_as_root = !(from.secure_bits & kSecureNoRoot) && (to->ruid == 0 || to->euid == 0);
-  if (acts_as_root) {
-    to->permitted = from.bounding | from.inheritable;
-    to->effective = to->euid == 0 ? to->permitted : to->ambient;
-  } else {
-    to->permitted = to->effective = to->ambient;   // no file capabilities here
+  CapabilitySet of_root = acts_as_root ? from.bounding | from.inheritable : 0;   // no file capabilities here
+  const bool in_effect = acts_as_root && to->euid == 0;
+  if (!may_gain && (to->euid != to->ruid || to->egid != to->rgid || of_root & ~from.permitted)) {
+    to->euid = to->ruid, to->egid = to->rgid;
+    of_root &= from.permitted;
   }
+  to->permitted = of_root | to->ambient;
+  to->effective = in_effect ? to->permitted : to->ambient;
+  to->suid = to->fsuid = to->euid;
+  to->sgid = to->fsgid = to->egid;
   return to;
 }
 

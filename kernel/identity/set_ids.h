@@ -33,7 +33,8 @@ struct SetIdProgram {
   std::optional<Uid> uid;
   std::optional<Gid> gid;
 };
-Result<Ref<Credentials>> credentials_for_exec(const Credentials& from, SetIdProgram program);
+// Without `may_gain` (PR_SET_NO_NEW_PRIVS) there are no capabilities but those that were permitted before.
+Result<Ref<Credentials>> credentials_for_exec(const Credentials& from, SetIdProgram program, bool may_gain);
 
 // What access(2) judges by: the real ids, with the capabilities that root's real id has.
 Result<Ref<Credentials>> with_real_ids(const Credentials& from);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// execve(2), as a transaction: everything that the new program needs is made beside the old one (NewProgram);
-// then the process's other threads end; then the old program is given up and the new one put in its place
-// (commit), where nothing fails but what then kills the process. Source: execve(2), capabilities(7),
+// execve(2), as a transaction: the new program is loaded beside the old one (NewProgram); then the process's other threads
+// end; what they could have changed is asked after that (complete); then the old program is given up and the new one put
+// in its place (commit), where nothing fails but what then kills the process. Source: execve(2), capabilities(7),
 // signal(7), timer_create(2). Seed rows C3, C4, C6, V1.
 #include "process/exec.h"
 
@@ -59,7 +59,9 @@ struct NewProgram {
   NewProgram(Ref<file::File> file, std::string_view name, ProgramArguments arguments)
       : file(std::move(file)), name(name), arguments(std::move(arguments)) {}
 
-  Result<> make(Process& process);
+  Result<> load(Process& process);
+  // With no other thread left that could change credentials, flags, or what is shared.
+  Result<> complete(Process& process);
   bool is_dumpable() const;
 
  private:
@@ -88,23 +90,29 @@ Result<> NewProgram::resolve_scripts(const Process& process) {
   return {};
 }
 
+// Its user must not choose which calls a set-id program loses.
+Result<> check_exec_promises(const Process& process, uint32_t mode) {
+  if (process.has(kExecPledged) && mode & (file::kModeSetUid | file::kModeSetGid)) return Error(Errno::Acces);
+  return {};
+}
+
 // Set-id bits count unless something could steer the program from outside, or the user gave them up.
 Result<> NewProgram::choose_credentials(Process& process) {
   const identity::CredentialsRef old = process.credentials();
   const identity::Ownership owned = file->inode()->settled_ownership();
   const uint32_t mode = owned.mode;
-  // Its user must not choose which calls a set-id program loses.
-  if (process.has(kExecPledged) && mode & (file::kModeSetUid | file::kModeSetGid)) return Error(Errno::Acces);
+  TRY(check_exec_promises(process, mode));
   identity::SetIdProgram program;
   if (mode & file::kModeSetUid) program.uid = owned.uid;
   // Without the group's execute bit, set-gid means something else (mandatory locking).
   if (mode & file::kModeSetGid && mode & 010) program.gid = owned.gid;
+  const bool may_gain = !process.has(kNoNewPrivileges);
   if (program.uid || program.gid) {
-    const bool honoured = !process.has(kNoNewPrivileges) && !file->path().mount()->has(file::kMountNoSuid) &&
+    const bool honoured = may_gain && !file->path().mount()->has(file::kMountNoSuid) &&
                           transition.begin(process);
     if (!honoured) program = {};
   }
-  credentials = TRY(identity::credentials_for_exec(*old, program));
+  credentials = TRY(identity::credentials_for_exec(*old, program, may_gain));
   set_id = (program.uid && credentials->euid != old->ruid) || (program.gid && credentials->egid != old->rgid);
   return {};
 }
@@ -124,16 +132,20 @@ bool NewProgram::is_dumpable() const {
   return !set_id && who.euid == who.ruid && who.egid == who.rgid && file->inode()->allows(who, identity::kMayRead);
 }
 
-Result<> NewProgram::make(Process& process) {
+Result<> NewProgram::load(Process& process) {
   TRY(resolve_scripts(process));
-  TRY(choose_credentials(process));
-
+  TRY(check_exec_promises(process, file->inode()->settled_ownership().mode));   // asked again when all threads are gone
   const Ref<const Limits> limits = process.limits();
   space = TRY(vm::AddressSpace::create());
   space->set_limits({.address_space = (*limits)[Resource::AddressSpace].current,
                      .data = (*limits)[Resource::Data].current,
                      .stack = (*limits)[Resource::Stack].current});
   loaded = TRY(load_elf(process, *space, *file, head.bytes()));
+  return {};
+}
+
+Result<> NewProgram::complete(Process& process) {
+  TRY(choose_credentials(process));
   const bool secure =
       set_id || credentials->euid != credentials->ruid || credentials->egid != credentials->rgid;
   stack = TRY(make_stack(*space, {.arguments = arguments,
@@ -238,9 +250,10 @@ Result<Ref<file::File>> open_program(const Process& process, const file::Path& s
 Result<> exec(Thread& caller, Ref<file::File> file, std::string_view name, ProgramArguments arguments) {
   Process& process = caller.process();
   NewProgram program(std::move(file), name, std::move(arguments));
-  TRY(program.make(process));
+  TRY(program.load(process));
   const PidNumber former_id = caller.shown_id();
   TRY(become_single_threaded(caller));
+  TRY(program.complete(process));
   commit(caller, program);
   report_exec(caller, former_id);
   return {};

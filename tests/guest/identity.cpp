@@ -301,6 +301,39 @@ TEST(no_new_privileges_stops_set_user_id) {
            0);
 }
 
+TEST(no_new_privileges_gives_no_capabilities_back_at_exec) {
+  CHECK_EQ(in_child([] {
+             const struct {
+               uint32_t version;
+               int pid;
+             } header = {0x2008'0522, 0};
+             const uint32_t none[6] = {};
+             CHECK_OK(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
+             CHECK_OK(syscall(SYS_capset, &header, none));
+             execl("/bin/grep", "grep", "-q", "CapPrm:.0000000000000000", "/proc/self/status", nullptr);
+           }),
+           0);
+}
+
+TEST(exec_keeps_what_another_thread_gave_up) {
+  if (access("/proc/tine/audit", F_OK) != 0) SKIP("on Linux each thread has its own user");
+  for (int round = 0; round < 20; round++) {
+    bool& gave_up = shared<bool>();
+    const int status = in_child([&] {
+      pthread_t thread;
+      const auto give_up = [](void* argument) -> void* {
+        usleep(200);
+        CHECK_OK(syscall(SYS_setresuid, 1000, 1000, 1000));
+        *static_cast<bool*>(argument) = true;
+        return nullptr;
+      };
+      CHECK_EQ(pthread_create(&thread, nullptr, give_up, &gave_up), 0);
+      execl("/bin/sh", "sh", "-c", "exit $(id -u | grep -c '^0$')", nullptr);
+    });
+    if (gave_up) CHECK_EQ(status, 0);
+  }
+}
+
 TEST(capabilities_go_with_the_user_id) {
   struct {
     uint32_t version;
