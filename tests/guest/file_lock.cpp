@@ -92,6 +92,7 @@ TEST(lock_errors) {
   CHECK_ERRNO(lock(reader, F_SETLK, F_WRLCK, 0, 1), EBADF);
   CHECK_ERRNO(lock(file, F_SETLK, 7, 0, 1), EINVAL);
   CHECK_ERRNO(lock(file, F_SETLK, F_WRLCK, -1, 1), EINVAL);
+  CHECK_ERRNO(lock(file, F_SETLK, F_WRLCK, INT64_MIN, -1), EINVAL);
   CHECK_OK(lock(file, F_SETLK, F_WRLCK, 10, -5));   // 5 to 9
   CHECK_EQ(seen_by_others("/tmp/errors", 12), "-----wwwww--");
 }

@@ -55,9 +55,10 @@ Result<RecordLock> to_lock(File& file, const FileLockArgument& argument) {
   int64_t first = 0, last = 0;
   const auto base = static_cast<int64_t>(TRY(base_of(file, argument.whence)));
   if (__builtin_add_overflow(base, argument.start, &first)) return Error(Errno::Overflow);
+  if (first < 0) return Error(Errno::Inval);
   if (argument.length < 0) {
     last = first - 1;
-    if (__builtin_add_overflow(first, argument.length, &first)) return Error(Errno::Inval);
+    first += argument.length;
   } else if (argument.length > 0) {
     if (__builtin_add_overflow(first, argument.length - 1, &last)) return Error(Errno::Overflow);
   }
