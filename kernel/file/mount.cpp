@@ -52,6 +52,7 @@ struct MountTable {
       if (mount.parent_ != nullptr && mount.parent_.get() != root && mount.parent_->point_ == nullptr) return &mount;
     return nullptr;
   }
+  bool in_tree(const Mount& mount) REQUIRES(mounts_lock) { return &mount == root || attached(mount); }
   static bool attached(const Mount& mount) REQUIRES(mounts_lock) { return mount.point_ != nullptr; }
   static const Mount* parent_of(const Mount& mount) REQUIRES(mounts_lock) { return mount.parent_.get(); }
   static Path point_of(const Mount& mount) REQUIRES(mounts_lock) { return Path(mount.parent_, mount.point_); }
@@ -61,7 +62,9 @@ namespace {
 
 constinit MountTable table{};
 
-Result<> check_place(const Mount& mount, const Path& where) {
+// The caller holds the names_lock there: the entry is not removed before the mount is on it.
+Result<> check_place(const Mount& mount, const Path& where) REQUIRES(mounts_lock) {
+  if (!table.in_tree(*where.mount())) return Error(Errno::Inval);
   if (where.entry()->removed()) return Error(Errno::NoEnt);
   if (mount.root().inode().is_directory() != where.inode()->is_directory()) return Error(Errno::NotDir);
   return {};
@@ -105,8 +108,9 @@ Path root_of_everything() {
 }
 
 Result<> attach(Ref<Mount> mount, const Path& where) {
-  TRY(check_place(*mount, where));
+  sync::MutexGuard names_guard(where.inode()->file_system.names_lock);
   sync::SpinGuard guard(mounts_lock);
+  TRY(check_place(*mount, where));
   table.link(std::move(mount), where);
   return {};
 }
@@ -131,9 +135,10 @@ Result<> detach(Mount& mount, Detach how, uint32_t users) {
 }
 
 Result<> move_mount(Mount& mount, const Path& where) {
-  TRY(check_place(mount, where));
   MountTable::Unlinked unlinked;
+  sync::MutexGuard names_guard(where.inode()->file_system.names_lock);
   sync::SpinGuard guard(mounts_lock);
+  TRY(check_place(mount, where));
   if (!table.attached(mount)) return Error(Errno::Inval);
   for (const Mount* up = where.mount(); up != nullptr; up = table.parent_of(*up))
     if (up == &mount) return Error(Errno::Loop);

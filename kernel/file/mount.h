@@ -63,7 +63,7 @@ class Mount final : public RefCounted<Mount>,
 void set_root_mount(Ref<Mount> mount);
 Path root_of_everything();
 
-// Puts `mount` over `where`. Inval: `where` has been removed; NotDir when directory and non-directory meet.
+// Puts `mount` over `where`. NoEnt: that has been removed; Inval: it is on no attached mount; NotDir when directory and non-directory meet.
 Result<> attach(Ref<Mount> mount, const Path& where);
 // Takes a mount away: Busy while something uses it or is mounted on it, unless `lazily`. `users`: how many references
 // the caller holds. Inval for the root of everything and what is not attached.

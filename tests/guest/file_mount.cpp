@@ -69,6 +69,16 @@ TEST(mounts_in_use_are_busy_unless_detached_lazily) {
   CHECK_OK(rmdir("m"));
 }
 
+TEST(nothing_is_mounted_on_what_is_detached) {
+  enter_playground("/tmp/stranded");
+  CHECK_OK(mkdir("m", 0755));
+  CHECK_OK(mount("none", "m", "tmpfs", 0, nullptr));
+  CHECK_OK(mkdir("m/point", 0755));
+  CHECK_OK(chdir("m"));
+  CHECK_OK(umount2("/tmp/stranded/m", MNT_DETACH));
+  CHECK_ERRNO(mount("none", "point", "tmpfs", 0, nullptr), EINVAL);
+}
+
 TEST(mounts_stack_and_come_off_in_reverse) {
   enter_playground("/tmp/stack");
   CHECK_OK(mkdir("m", 0755));
