@@ -4,6 +4,7 @@
 
 #include "file/unix_endpoint.h"
 #include "file/unix_in_flight.h"
+#include "file/unix_wait.h"
 
 namespace tine::file {
 
@@ -138,8 +139,6 @@ void UnixEndpoint::disconnect() {
 
 Result<Ref<UnixEndpoint>> UnixEndpoint::accept(bool wait) {
   if (is_datagram()) return Error(Errno::OpNotSupp);
-  const Nanoseconds timeout = receive_timeout.load();
-  const Nanoseconds deadline = timeout == kForever ? kForever : machine::now() + timeout;
   Ref<UnixEndpoint> accepted;
   bool listening = true;
   const auto take = [&] {
@@ -152,8 +151,7 @@ Result<Ref<UnixEndpoint>> UnixEndpoint::accept(bool wait) {
   };
   if (!take()) {
     if (!wait) return Error(Errno::Again);
-    const auto result = sched::wait_until(changed_, {.name = "unix accept", .deadline = deadline}, take);
-    if (!result) return Error(result.error() == Errno::TimedOut ? Errno::Again : result.error());
+    TRY(wait_with_timeout(changed_, "unix accept", receive_timeout.load(), take));
   }
   if (!listening) return Error(Errno::Inval);
   {

@@ -8,31 +8,18 @@
 
 #include "file/unix_endpoint.h"
 #include "file/unix_in_flight.h"
+#include "file/unix_wait.h"
 
 namespace tine::file {
 namespace {
 
 constexpr size_t kStreamPiece = 16 * 1024;  // a stream's bytes travel in messages of at most this size
 
-Nanoseconds deadline_of(Nanoseconds timeout) {
-  const Nanoseconds now = machine::now();
-  return timeout < kForever - now ? now + timeout : kForever;
-}
-
-// A wait with a timeout is not restarted after a signal: signal(7), SO_RCVTIMEO.
-Error wait_error(Errno error, Nanoseconds timeout) {
-  if (error == Errno::TimedOut) return Error(Errno::Again);
-  if (error == Errno::RestartSys && timeout != kForever) return Error(Errno::Intr);
-  return Error(error);
-}
-
 template <class Condition>
 Result<> wait_to_send(sched::WaitQueue& queue, bool wait, Nanoseconds timeout, Condition&& ready) {
   if (ready()) return {};
   if (!wait) return Error(Errno::Again);
-  const auto result = sched::wait_until(queue, {.name = "unix send", .deadline = deadline_of(timeout)}, ready);
-  if (!result) return wait_error(result.error(), timeout);
-  return {};
+  return wait_with_timeout(queue, "unix send", timeout, ready);
 }
 
 }  // namespace
@@ -190,10 +177,7 @@ Result<bool> UnixEndpoint::wait_for_message(UnixReceive& request) {
   };
   if (!look()) {
     if (!request.wait) return Error(Errno::Again);
-    const Nanoseconds timeout = receive_timeout.load();
-    const auto result =
-        sched::wait_until(changed_, {.name = "unix receive", .deadline = deadline_of(timeout)}, look);
-    if (!result) return wait_error(result.error(), timeout);
+    TRY(wait_with_timeout(changed_, "unix receive", receive_timeout.load(), look));
   }
   if (found == Found::Failure) return Error(error);
   return found == Found::Message;

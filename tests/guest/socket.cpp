@@ -399,6 +399,21 @@ TEST(receive_timeout) {
   CHECK(now_ns() - start >= 20'000'000);
 }
 
+TEST(a_signal_ends_an_accept_with_a_timeout) {
+  const Address address(fresh_path());
+  const int listener = listen_at(address);
+  const timeval timeout = {20, 0};
+  CHECK_OK(setsockopt(listener, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof timeout));
+  struct sigaction restarting = {};
+  restarting.sa_handler = [](int) {};
+  restarting.sa_flags = SA_RESTART;
+  CHECK_OK(sigaction(SIGALRM, &restarting, nullptr));
+  const itimerval often = {{0, 50'000}, {0, 50'000}};   // again, should the first come too early
+  CHECK_OK(setitimer(ITIMER_REAL, &often, nullptr));
+  CHECK_ERRNO(accept(listener, nullptr, nullptr), EINTR);
+  CHECK_OK(unlink(address.raw.sun_path));
+}
+
 TEST(peer_credentials_are_those_of_connect_and_listen) {
   const Address address(fresh_path());
   const int listener = listen_at(address);
