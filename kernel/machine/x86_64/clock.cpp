@@ -173,7 +173,8 @@ void arm_timer(Nanoseconds deadline) {
   this_per_cpu().timer_deadline = deadline;
   if (deadline == kForever) return disarm_timer();
   if (cpu_features().tsc_deadline) {
-    write_msr(Msr::TscDeadline, first_cycle + scale(deadline, cycles_per_nanosecond) + 1);
+    constexpr Nanoseconds kLatest = Nanoseconds{1} << 60;   // 36 years, whose cycles fit into 64 bits
+    write_msr(Msr::TscDeadline, first_cycle + scale(std::min(deadline, kLatest), cycles_per_nanosecond) + 1);
     return;
   }
   // A count holds a few seconds; a later deadline is armed again when they are over.
