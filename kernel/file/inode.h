@@ -108,6 +108,7 @@ class Inode : public RefCounted<Inode> {
   std::atomic<identity::Uid> uid;
   std::atomic<identity::Gid> gid;
   std::atomic<uint32_t> links{1};
+  std::atomic<bool> may_get_name{false};   // made by O_TMPFILE, without a name until now; one change, under names_lock
   std::atomic<Nanoseconds> accessed, modified, changed, born;
   DeviceNumber device = 0;            // Character, Block
 

@@ -132,8 +132,9 @@ Result<> make_link(const LookupContext& context, const Path& target, const Path&
   TRY(check_may_change(context.credentials, directory));
   if (inode.is_directory()) return Error(Errno::Perm);
   // What has lost its last name cannot come back; what never had one (O_TMPFILE) can get its first.
-  if (inode.links == 0 && target.entry()->parent() != nullptr) return Error(Errno::NoEnt);
+  if (inode.links == 0 && !inode.may_get_name) return Error(Errno::NoEnt);
   TRY(directory.inode()->link(*directory.entry(), walk.last_name(), inode));
+  inode.may_get_name = false;
   inode.tell_change(kInodeLinked);
   return {};
 }

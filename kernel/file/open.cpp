@@ -166,6 +166,7 @@ Result<Ref<File>> open(const LookupContext& context, const Path& start, std::str
   if (flags & kPathOnly) return Ref<File>(TRY(mem::make_ref<PathOnlyFile>(flags, place)));
   if ((flags & kTmpFile) == kTmpFile) {
     const Path unnamed = TRY(make_unnamed(context.credentials, place, request.mode & kModePermissions));
+    unnamed.inode()->may_get_name = !(flags & kExclusive);
     return open_inode(unnamed, flags & ~kTmpFile);
   }
   return open_found(context.credentials, place, flags);

@@ -231,6 +231,12 @@ TEST(unnamed_files_can_be_linked) {
   CHECK_EQ(info.st_nlink, 1u);
   CHECK_EQ(info.st_size, 4);
   CHECK_ERRNO(open(".", O_TMPFILE | O_RDONLY, 0640), EINVAL);
+  CHECK_OK(unlink("named"));
+  CHECK_ERRNO(linkat(AT_FDCWD, name, AT_FDCWD, "named", AT_SYMLINK_FOLLOW), ENOENT);
+
+  const int never = CHECK_OK(open(".", O_TMPFILE | O_EXCL | O_RDWR, 0640));
+  snprintf(name, sizeof name, "/proc/self/fd/%d", never);
+  CHECK_ERRNO(linkat(AT_FDCWD, name, AT_FDCWD, "named", AT_SYMLINK_FOLLOW), ENOENT);
 }
 
 TEST(sticky_directories_protect_names) {
