@@ -23,7 +23,8 @@ Result<Ref<file::File>> open_program(const Process& process, const file::Path& s
                                      file::LookupFlags flags = file::kFollowLast);
 
 // `name` is what the program was called by (for scripts and AT_EXECFN). On success the trap frame of the
-// caller starts the new program. Errors as execve(2): Acces, NoExec, NoEnt, TooBig, NoMem, Loop, ...
+// caller starts the new program. Errors as execve(2): Acces, NoExec, NoEnt, TooBig, NoMem, Loop, ...; when NoMem comes after
+// the program was loaded, or Acces because promises were made meanwhile, the process's other threads have ended already.
 Result<> exec(Thread& caller, Ref<file::File> program, std::string_view name, ProgramArguments arguments);
 
 }  // namespace tine::process

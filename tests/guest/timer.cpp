@@ -25,6 +25,19 @@ void burn_ms(int64_t milliseconds) {
   while (clock_ns(CLOCK_PROCESS_CPUTIME_ID) < end) {
   }
 }
+// Its signal is blocked, so that expiries pile up.
+timer_t timer_with_blocked_signal(clockid_t clock, int signal) {
+  sigset_t blocked;
+  sigemptyset(&blocked);
+  sigaddset(&blocked, signal);
+  CHECK_OK(sigprocmask(SIG_BLOCK, &blocked, nullptr));
+  sigevent event = {};
+  event.sigev_notify = SIGEV_SIGNAL;
+  event.sigev_signo = signal;
+  timer_t timer;
+  CHECK_OK(timer_create(clock, &event, &timer));
+  return timer;
+}
 }  // namespace
 
 TEST(monotonic_clock_never_goes_back) {
@@ -183,18 +196,13 @@ TEST(posix_timer_sends_a_value) {
 
 // A timer that began in 1970 has missed more than can be told at its first expiry, and misses more at the next ones.
 TEST(posix_timer_that_is_far_behind_tells_the_most_overruns) {
-  sigset_t set;
-  sigemptyset(&set);
-  sigaddset(&set, SIGRTMIN);
-  CHECK_OK(sigprocmask(SIG_BLOCK, &set, nullptr));
-  sigevent event = {};
-  event.sigev_notify = SIGEV_SIGNAL;
-  event.sigev_signo = SIGRTMIN;
-  timer_t timer;
-  CHECK_OK(timer_create(CLOCK_REALTIME, &event, &timer));
+  const timer_t timer = timer_with_blocked_signal(CLOCK_REALTIME, SIGRTMIN);
   const itimerspec long_ago = {{0, 1}, {0, 1}};
   CHECK_OK(timer_settime(timer, TIMER_ABSTIME, &long_ago, nullptr));
   sleep_ms(20);
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, SIGRTMIN);
   siginfo_t info = {};
   CHECK_EQ(sigwaitinfo(&set, &info), SIGRTMIN);
   CHECK_EQ(info.si_overrun, INT32_MAX);
@@ -215,19 +223,9 @@ TEST(C12_posix_timers_are_not_inherited) {
 
 TEST(many_fast_timers_leave_time_for_programs) {
   const pid_t child = start_child([] {
-    sigset_t blocked;
-    sigemptyset(&blocked);
-    sigaddset(&blocked, SIGUSR1);
-    CHECK_OK(sigprocmask(SIG_BLOCK, &blocked, nullptr));
-    sigevent event = {};
-    event.sigev_notify = SIGEV_SIGNAL;
-    event.sigev_signo = SIGUSR1;
     const itimerspec always = {{0, 1}, {0, 1}};
-    for (int i = 0; i < 500; i++) {
-      timer_t timer;
-      CHECK_OK(timer_create(CLOCK_MONOTONIC, &event, &timer));
-      CHECK_OK(timer_settime(timer, 0, &always, nullptr));
-    }
+    for (int i = 0; i < 500; i++)
+      CHECK_OK(timer_settime(timer_with_blocked_signal(CLOCK_MONOTONIC, SIGUSR1), 0, &always, nullptr));
     raise(SIGSTOP);
   });
   int how = 0;
