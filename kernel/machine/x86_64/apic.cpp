@@ -104,6 +104,9 @@ void init_local_apic() {
   uint64_t base = read_msr(Msr::ApicBase) | kApicGlobalEnable;
   write_msr(Msr::ApicBase, base);
   if (cpu_features().x2apic) write_msr(Msr::ApicBase, base | kX2ApicEnable);
+  // Before the local vector table: while the APIC is disabled by software, as after reset and INIT, every entry stays
+  // masked whatever is written (SDM vol. 3, 11.4.7.2).
+  write_apic(kSpurious, kSoftwareEnable | kSpuriousVector);
   write_apic(kTaskPriority, 0);
   write_apic(kLvtLint0, kMasked);
   write_apic(kLvtLint1, kMasked);
@@ -112,7 +115,6 @@ void init_local_apic() {
   write_apic(kLvtTimer, kTimerVector | (cpu_features().tsc_deadline ? kTscDeadlineMode : 0));
   if (cpu_features().tsc_deadline)
     asm volatile("mfence" ::: "memory");  // before the first write of the deadline
-  write_apic(kSpurious, kSoftwareEnable | kSpuriousVector);
   this_per_cpu().apic_id = local_apic_id();
 }
 

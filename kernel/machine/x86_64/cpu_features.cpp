@@ -2,8 +2,11 @@
 // CPU features: finding them, turning them on, and the entropy that the CPU has to offer.
 #include "machine/x86_64/cpu_features.h"
 
+#include <algorithm>
 #include <span>
 
+#include "base/assert.h"
+#include "base/log.h"
 #include "machine/cpu.h"
 #include "machine/x86_64/registers.h"
 
@@ -31,6 +34,32 @@ uint64_t usable_components(uint64_t supported) {
     if ((supported & kAvx512) == kAvx512) components |= kAvx512;
   }
   return components;
+}
+
+uint64_t read_xcr0() {
+  uint32_t low, high;
+  asm volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+  return uint64_t{high} << 32 | low;
+}
+void write_xcr0(uint64_t value) {
+  asm volatile("xsetbv" ::"c"(0), "a"(static_cast<uint32_t>(value)), "d"(static_cast<uint32_t>(value >> 32)));
+}
+
+// The size of the XSAVE area in the standard form, for these components: where the last of them ends.
+uint32_t xsave_size_of(uint64_t components) {
+  uint32_t size = 576;  // the FXSAVE image and the header
+  for (uint32_t number = 2; components >> number != 0; number++)
+    if (const CpuidLeaf leaf = cpuid(0xd, number); components >> number & 1)
+      size = std::max(size, leaf.ebx + leaf.eax);
+  return size;
+}
+
+// Enables the components, and looks whether the processor has them now. A hypervisor may lose the write, and XSAVE
+// then leaves out what XCR0 lacks without a word. CPUID comes first: it leads through the hypervisor, which then
+// shows its own idea of XCR0. Source: SDM vol. 1, 13.2 and 13.3.
+bool enable_xsave_components(uint64_t components) {
+  write_xcr0(components);
+  return cpuid(0xd).ebx == xsave_size_of(components) && read_xcr0() == components;
 }
 
 }  // namespace
@@ -78,9 +107,14 @@ void enable_cpu_features() {
   if (features.umip) cr4 |= kCr4Umip;
   if (features.xsave) cr4 |= kCr4XSave;
   write_cr4(cr4);
-  if (features.xsave)
-    asm volatile("xsetbv" ::"c"(0), "a"(static_cast<uint32_t>(features.xsave_components)),
-                 "d"(static_cast<uint32_t>(features.xsave_components >> 32)));
+  if (features.xsave && !enable_xsave_components(features.xsave_components)) {
+    if (cpu_id() != 0) panic("cpu: CPU %u does not take XCR0 as the boot CPU does", cpu_id());
+    log(LogLevel::Warning, "cpu: XCR0 stays %#llx after a write of %#llx: vector registers by FXSAVE, without AVX",
+        static_cast<unsigned long long>(read_xcr0()), static_cast<unsigned long long>(features.xsave_components));
+    features.xsave = features.xsaveopt = false;
+    features.xsave_components = 0;
+    write_cr4(cr4 & ~kCr4XSave);  // programs look at it too, as CPUID's OSXSAVE
+  }
 }
 
 void patch_smap_sites() {

@@ -39,8 +39,8 @@ constinit std::atomic<uint64_t> boot_cpu_tsc{0};
 // On the trampoline's stack, on the boot page tables.
 [[noreturn]] void start_secondary(unsigned id) {
   load_kernel_top_table();
-  enable_cpu_features();
   init_cpu(id, stacks[id]->exceptions);
+  enable_cpu_features();
   // Time must not run backwards from one CPU to another.
   if (const uint64_t least = boot_cpu_tsc.load(); read_tsc() < least) write_msr(Msr::Tsc, least);
   init_local_apic();
