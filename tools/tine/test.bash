@@ -2,6 +2,7 @@
 # ./tine test: unit tests on the host, guest tests in machines, one summary. A result is a line "WORD NAME [WHY]" with
 # WORD ok, skip or fail, appended to $RESULTS; names are unit/CASE and WHERE/PROGRAM.CASE.
 source "$TINE_ROOT/tools/tine/machine.bash"
+source "$TINE_ROOT/tools/tine/nested.bash"
 
 test_help() {
   cat <<'HELP'
@@ -13,7 +14,7 @@ Debian's Linux. Ends with the line "N passed, N failed"; the exit status is 0 wh
   FILTER        only tests whose name matches this extended regular expression. Names: unit/SUITE.CASE,
                 tine-1/PROGRAM.CASE, tine-4/PROGRAM.CASE, linux/PROGRAM.CASE
   --seeds       only tests of seed rows; ends with a table of the rows
-  --only WHERE  only these: unit, tine-1, tine-4 or linux; may be repeated
+  --only WHERE  only these: unit, tine-1, tine-4, kvm-1, kvm-2, shadow-2 or linux; may be repeated
   --jitter      Tine schedules by chance, which brings out races of the kernel and of the tests; the results of tests
                 that are about priorities and time mean nothing then
   --list        name the tests, run none
@@ -45,7 +46,8 @@ test_verb() {
   local place
   ((${#places[@]})) || places=(unit tine-1 tine-4 linux)
   for place in "${places[@]}"; do
-    [[ $place =~ ^(unit|tine-1|tine-4|linux)$ ]] || usage_error "--only is unit, tine-1, tine-4 or linux, not '$place'"
+    [[ $place =~ ^(unit|tine-1|tine-4|kvm-1|kvm-2|shadow-2|linux)$ ]] ||
+      usage_error "--only is unit, tine-1, tine-4, kvm-1, kvm-2, shadow-2 or linux, not '$place'"
   done
   need_packages "${BUILD_PACKAGES[@]}" "${RUN_PACKAGES[@]}" "${TEST_PACKAGES[@]}"
   SCRATCH=$(mktemp -d "${TMPDIR:-/tmp}/tine.XXXXXX")
@@ -147,10 +149,11 @@ guest_tests() {
   local place=$1 left=$SCRATCH/left
   PRESET=debug KERNEL=tine CPUS=1 MEMORY=1G TIMEOUT=''
   case $place in
-    tine-4) CPUS=4 ;;
     linux) KERNEL=linux CPUS=4 ;;
+    *) CPUS=${place#*-} ;;
   esac
   prepare_kernel
+  nested_prepare "$place"
   cp "$SCRATCH/chosen" "$left"
   run_left "$place"
   if [[ $place == linux ]]; then ask_linux_again; fi
@@ -171,14 +174,17 @@ ask_linux_again() {
 
 # run_left PLACE: boots until every test in $SCRATCH/left has a result; a machine that dies costs the test that it was at.
 run_left() {
-  local place=$1 deaths=0 running
+  local place=$1 deaths=0 running again
   while [[ -s $left ]]; do
     same_machine "$left"
     test_machine "$SCRATCH/now"
     read_results "$place" "$SCRATCH/output"
     # What has no result yet: the test that was running when the machine died fails, the rest get another machine.
     running=$(sed -n 's/^run //p' "$SCRATCH/output" | tail -n 1)
-    if [[ -n $running ]] && ! grep -qF " $place/$running" <(awk '{ print $0 " " }' "$RESULTS"); then
+    again=
+    if [[ -n $NESTED ]] && nested_failed "$place" "$running"; then
+      again=1
+    elif [[ -n $running ]] && ! grep -qF " $place/$running" <(awk '{ print $0 " " }' "$RESULTS"); then
       report fail "$place/$running" "$DEATH"
       console_tail
       deaths=$((deaths + 1))
@@ -187,7 +193,7 @@ run_left() {
       fail_rest "$place" "$DEATH before the first test"
     fi
     awk -v place="$place/" 'NR == FNR { done[$2] = 1; next } !((place $1) in done)' "$RESULTS" "$left" >"$left.new"
-    if cmp -s "$left" "$left.new"; then die "the machine ran no test of those that were asked for"; fi
+    if [[ -z $again ]] && cmp -s "$left" "$left.new"; then die "the machine ran no test of those that were asked for"; fi
     mv "$left.new" "$left"
     if ((deaths >= MAX_DEATHS)); then
       fail_rest "$place" "not run: $deaths machines have died already"
@@ -214,6 +220,7 @@ test_machine() {
   machine_request mode=command input=none -- /tests/runner /tests/plan "$TEST_SECONDS"
   machine_line ttyS1
   QEMU_LINE+=(-chardev stdio,id=console,signal=off)
+  [[ -z $NESTED ]] || nest_machine
   : >"$SCRATCH/messages"
   "${QEMU_LINE[@]}" </dev/null >"$SCRATCH/output" 2>"$SCRATCH/qemu.log" &
   machine=$!
@@ -266,6 +273,7 @@ summary() {
     printf 'skipped:\n'
     sed -n 's/^skip /  /p' "$RESULTS"
   fi
+  nested_summary
   if [[ -n $1 ]]; then seed_table; fi
   if [[ -n $1 ]] || { grep -q ' unit/' "$RESULTS" && grep -q ' tine-' "$RESULTS"; }; then seed_count; fi
   printf '%s passed, %s failed\n' "$(count_of ok)" "$(count_of fail)"
