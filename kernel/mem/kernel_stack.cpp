@@ -21,7 +21,7 @@ namespace tine::mem {
 
 namespace {
 
-using machine::kKernelVirtualStart;
+using machine::kernel_virtual_start;
 using Slot = uint32_t;
 
 constexpr size_t kSlotSize = kKernelStackSize + machine::kPageSize;
@@ -29,11 +29,11 @@ constexpr Slot kSlots = 1u << 18;          // more threads than that do not fit 
 constexpr Slot kNoSlot = kSlots;
 constexpr uint32_t kSharedMost = 64;       // mapped stacks kept beyond the per-CPU caches
 constexpr uint32_t kDirtyMost = 256;
-static_assert(uint64_t{kSlots} * kSlotSize <= machine::kKernelVirtualEnd - kKernelVirtualStart);
+static_assert(uint64_t{kSlots} * kSlotSize <= machine::kKernelVirtualSize);
 
-uintptr_t base_of(Slot slot) { return kKernelVirtualStart + uintptr_t{slot} * kSlotSize; }
+uintptr_t base_of(Slot slot) { return kernel_virtual_start + uintptr_t{slot} * kSlotSize; }
 uintptr_t top_of(Slot slot) { return base_of(slot) + kSlotSize; }
-Slot slot_of(uintptr_t top) { return static_cast<Slot>((top - kKernelVirtualStart) / kSlotSize - 1); }
+Slot slot_of(uintptr_t top) { return static_cast<Slot>((top - kernel_virtual_start) / kSlotSize - 1); }
 
 // Mapped stacks at hand for one CPU; its owner uses it with interrupts off.
 struct alignas(machine::kCacheLine) CpuCache {
@@ -238,8 +238,8 @@ void drain_kernel_stacks() {
 }
 
 bool is_kernel_stack_guard(uintptr_t address) {
-  if (address < kKernelVirtualStart || address >= base_of(kSlots)) return false;
-  return (address - kKernelVirtualStart) % kSlotSize < machine::kPageSize;
+  if (address < kernel_virtual_start || address >= base_of(kSlots)) return false;
+  return (address - kernel_virtual_start) % kSlotSize < machine::kPageSize;
 }
 
 }  // namespace tine::mem

@@ -14,6 +14,14 @@ namespace tine::trace {
 
 namespace {
 
+// That it runs at all shows that every word with an address of the kernel was moved.
+Result<> kernel_lies_at_a_random_address() {
+  const machine::BootInfo& boot = machine::boot_info();
+  const bool asked_not_to = boot.command_line.contains("nokaslr");
+  TRY(expect((boot.kernel_offset == 0) == asked_not_to, "the kernel is away from its linked address, but with `nokaslr`"));
+  return expect(boot.kernel_offset % machine::span_of(1) == 0, "it lies on a multiple of 2 MiB");
+}
+
 Result<> runs_function_with_argument() {
   Stage stage;
   const Ref<Process> child = TRY(process::fork(process::current(), kernel_request(stage)));
@@ -223,6 +231,7 @@ constexpr SelfTest kTests[] = {
     {"S1_first_step_is_on_the_threads_own_stack", first_step_is_on_the_threads_own_stack},
     {"S5_embryo_is_neither_reaped_nor_moved", embryo_is_neither_reaped_nor_moved},
     {"T2_fork_hooks", fork_hooks},
+    {"kernel_lies_at_a_random_address", kernel_lies_at_a_random_address},
     {"interrupts_have_a_stack_of_their_own", interrupts_have_a_stack_of_their_own},
     {"timer_is_armed_while_it_runs_elsewhere", timer_is_armed_while_it_runs_elsewhere},
 };

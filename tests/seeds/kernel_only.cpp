@@ -68,6 +68,7 @@ TEST(X1_kernel_function_that_returns_is_logged_and_ends_its_process) {
   CHECK_EQ(count_log_lines(is_message), before + 1);
 }
 TEST(X2_first_step_holds_no_lock) { self_test("E7_runs_function_with_argument"); }
+TEST(kernel_lies_at_a_random_address) { self_test("kernel_lies_at_a_random_address"); }
 TEST(interrupts_have_a_stack_of_their_own_and_a_backtrace_crosses_it) {
   // The handler's callers are on its stack, the caller of the interrupted function on the thread's.
   const auto is_caller = [](const char* line) { return strstr(line, "  at ffff") && strstr(line, "run_self_test"); };

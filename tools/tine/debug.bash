@@ -30,6 +30,7 @@ debug_verb() {
   done
   PRESET=debug
   machine_options "${options[@]}"
+  APPEND+=' nokaslr'  # gdb knows the addresses that were linked
   need_packages "${DEBUG_PACKAGES[@]}"
   machine_prepare
   ((${#COMMAND[@]})) || COMMAND=(/bin/sh -c 'echo "the guest is up"; sleep 1000000')

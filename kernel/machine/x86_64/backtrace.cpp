@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "machine/boot.h"
 #include "machine/cpu.h"
+#include "machine/x86_64/address_layout.h"
 #include "machine/x86_64/panic.h"
 
 namespace tine::machine {
@@ -56,8 +57,11 @@ bool may_be_caller(uintptr_t caller, uintptr_t callee) {
 
 }  // namespace
 
+// Addresses are told as they were linked, which is how the ELF file knows them.
 void log_code_address(uintptr_t address) {
-  const Symbol symbol = in_text(address) ? find_symbol(address) : Symbol{};
+  const bool known = in_text(address);
+  if (known) address -= kernel_offset();
+  const Symbol symbol = known ? find_symbol(address) : Symbol{};
   if (symbol.name.empty())
     log(LogLevel::Error, "  at %016lx", address);
   else

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // The first instructions of the boot CPU: from the 32-bit state in which PVH leaves it to start_machine() in
-// long mode on the boot page tables. Those map the first 4 GiB three times: at 0, where we run; at
-// kPhysicalMap; and its first GiB at KERNEL_BASE. paging.cpp replaces them with tables that obey W^X;
-// secondary CPUs pass through them once more. Source: the PVH boot ABI (Xen, docs/misc/pvh.pandoc).
+// long mode on the boot page tables, at the address that address_layout.cpp chose for the kernel. The tables map the
+// first 4 GiB at 0, where we run first, and at the physical map, and the kernel at KERNEL_BASE and at its address.
+// kernel_map.cpp replaces them with tables that obey W^X; secondary CPUs pass through them once more. Source: the PVH boot
+// ABI (Xen, docs/misc/pvh.pandoc).
 
 #include "machine/x86_64/assembly.h"
 
@@ -80,9 +81,33 @@ long_mode:
   movl %eax, %es
   movl %eax, %fs
   movl %eax, %gs
-  movq $boot_stack_end, %rsp
-  movl %edi, %edi
+  leaq boot_stack_end(%rip), %rsp
+  movl %edi, %r12d
   xorl %ebp, %ebp  // the end of every backtrace
+  call choose_address_layout
+  testl %eax, %eax
+  jz 4f
+
+  // Adds the offset to each word that holds an address of the kernel. The table is a count and the words' own offsets from
+  // KERNEL_BASE, made by tools/embed_relocations.sh. The low half of a 64-bit address never overflows into the high one.
+  leaq relocations_start(%rip), %rsi
+  movq $KERNEL_BASE, %rdx
+  movl (%rsi), %ecx
+  jrcxz 3f
+2:
+  movl (%rsi, %rcx, 4), %ebx
+  addl %eax, (%rdx, %rbx)
+  loop 2b
+3:
+  // Code has been written that is fetched through another address: the write to CR3 serializes (SDM vol. 3, 9.1.3 and 9.3).
+  movq %cr3, %rcx
+  movq %rcx, %cr3
+  leaq 4f(%rip), %rcx
+  addq %rax, %rcx
+  addq %rax, %rsp
+  jmpq *%rcx
+4:
+  movl %r12d, %edi
   call start_machine
   ud2
 .size pvh_entry, . - pvh_entry
@@ -109,10 +134,11 @@ boot_gdt_pointer:
 .global boot_top_table
 boot_top_table:
   .quad PHYSICAL(boot_low_table) + TABLE
-  .fill 255, 8, 0
-  .quad PHYSICAL(boot_low_table) + TABLE   // kPhysicalMap
-  .fill 254, 8, 0
+  .fill 510, 8, 0                          // one of them will lead to boot_physical_table
   .quad PHYSICAL(boot_high_table) + TABLE  // KERNEL_BASE
+.global boot_physical_table
+boot_physical_table:
+  .fill 512, 8, 0
 boot_low_table:
   .set gib, 0
   .rept 4
@@ -122,8 +148,17 @@ boot_low_table:
   .fill 508, 8, 0
 boot_high_table:
   .fill 510, 8, 0
-  .quad PHYSICAL(boot_pages) + TABLE
-  .quad 0
+  .quad PHYSICAL(boot_image_pages) + TABLE
+  .quad PHYSICAL(boot_image_pages) + 4096 + TABLE
+.global boot_image_pages
+boot_image_pages:  // the 2 GiB from KERNEL_BASE on
+  .set page, 0
+  .rept IMAGE_PAGES
+  .quad (page << 21) + LARGE_PAGE
+  .set page, page + 1
+  .endr
+  .fill 1024 - IMAGE_PAGES, 8, 0
+.global boot_pages
 boot_pages:
   .set page, 0
   .rept 4 * 512

@@ -10,7 +10,7 @@
 #include "base/assert.h"
 #include "base/log.h"
 #include "base/units.h"
-#include "machine/x86_64/layout.h"
+#include "machine/x86_64/address_layout.h"
 
 namespace tine::machine {
 
@@ -127,6 +127,11 @@ void copy_command_line(PhysAddr address) {
 
 }  // namespace
 
+PhysAddr boot_command_line(PhysAddr start_info) {
+  const auto& start = *reinterpret_cast<const StartInfo*>(start_info);
+  return start.magic == StartInfo::kMagic && start.command_line < kBootMapEnd ? start.command_line : 0;
+}
+
 void read_start_info(PhysAddr address) {
   const auto& start = *physical_to_virtual<const StartInfo>(address);
   if (start.magic != StartInfo::kMagic) panic("boot: entered without a PVH start info");
@@ -138,13 +143,13 @@ void read_start_info(PhysAddr address) {
   trampoline = choose_trampoline_page();
 
   usable.remove({0, 1_MiB});
-  usable.remove({PHYSICAL(reinterpret_cast<uintptr_t>(kernel_start)),
-                 PHYSICAL(reinterpret_cast<uintptr_t>(kernel_end))});
+  usable.remove({image_address(kernel_start), image_address(kernel_end)});
   if (const auto modules = boot_array<Module>(start.modules, start.module_count); !modules.empty()) {
     usable.remove({modules[0].address, modules[0].address + modules[0].size});
     info.initrd = {physical_to_virtual(modules[0].address), modules[0].size};
   }
   if (usable.all().empty()) panic("boot: no usable memory");
+  info.kernel_offset = kernel_offset();
   info.usable = usable.all();
   info.highest_address = usable.all().back().end;
 }

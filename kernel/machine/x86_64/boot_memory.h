@@ -12,6 +12,10 @@ namespace tine::machine {
 // Reads the PVH start info into BootInfo; everything in it is copied, since later boot steps reuse memory.
 void read_start_info(PhysAddr start_info);
 
+// Where the start info says that the command line is; 0: nowhere that the boot tables reach. For before read_start_info(): the
+// start info itself is read at its physical address.
+PhysAddr boot_command_line(PhysAddr start_info);
+
 PhysAddr rsdp_address();  // 0: the loader gave none
 
 // Whether firmware says that [start, end) holds some RAM, ACPI tables included: such memory is mapped cached.

@@ -12,9 +12,9 @@
 #include "base/assert.h"
 #include "base/units.h"
 #include "machine/cpu.h"
+#include "machine/x86_64/address_layout.h"
 #include "machine/x86_64/boot_memory.h"
 #include "machine/x86_64/cpu_features.h"
-#include "machine/x86_64/layout.h"
 #include "machine/x86_64/registers.h"
 
 namespace tine::machine {
@@ -33,8 +33,6 @@ constexpr uint64_t kUncached = kWriteThrough | kCacheDisable;
 constinit Table kernel_top;          // what kernel threads run on
 constinit CpuTables tables_of_cpus[kMaxCpus];
 constinit PhysAddr mapped_end = 0;
-
-PhysAddr image_address(const void* symbol) { return PHYSICAL(reinterpret_cast<uintptr_t>(symbol)); }
 
 uint64_t global_bit() { return cpu_features().global_pages ? Entry::kGlobal : 0; }
 
@@ -74,7 +72,7 @@ void map_image() {
 }
 
 void map_physical(PhysAddr address, unsigned level, uint64_t flags) {
-  map_page(kPhysicalMap + address, address, level, Entry::kNoExec | flags);
+  map_page(physical_map_start + address, address, level, Entry::kNoExec | flags);
 }
 
 // The first 4 GiB of the physical map, by 2 MiB, and by page where the kernel's text and read-only data lie.
@@ -107,7 +105,7 @@ void build_kernel_map() {
   map_image();
   map_low_memory();
   map_high_memory(boot_info().highest_address);
-  next_table(kernel_top, kTopLevel, kKernelVirtualStart);
+  next_table(kernel_top, kTopLevel, kernel_virtual_start);
   load_kernel_top_table();
   init_kernel_half(boot_top_table);
   for (CpuTables& tables : tables_of_cpus) init_kernel_half(tables.top);
@@ -125,7 +123,7 @@ void init_kernel_half(Table& top) {
 }
 
 bool map_kernel_page(uintptr_t address, PhysAddr frame, AllocateTable allocate_table) {
-  DEBUG_ASSERT(address >= kKernelVirtualStart && address < kKernelVirtualEnd);
+  DEBUG_ASSERT(address - kernel_virtual_start < kKernelVirtualSize);
   Table* table = &table_at(kernel_top.get(index_at(kTopLevel, address)));
   for (unsigned level = kTopLevel - 1; level > 0; level--) {
     const unsigned index = index_at(level, address);

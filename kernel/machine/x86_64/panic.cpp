@@ -12,6 +12,7 @@
 #include "machine/boot.h"
 #include "machine/cpu.h"
 #include "machine/raw_lock.h"
+#include "machine/x86_64/address_layout.h"
 #include "machine/x86_64/apic.h"
 #include "machine/x86_64/registers.h"
 
@@ -59,6 +60,8 @@ void log_registers(const TrapFrame& f) {
   char text[256];
   const std::string_view what = format_v(text, message, arguments);
   log(LogLevel::Error, "PANIC on CPU %u: %.*s", cpu_id(), static_cast<int>(what.size()), what.data());
+  if (kernel_offset() != 0)
+    log(LogLevel::Error, "  the kernel lies %#lx above its linked address", kernel_offset());
   if (const void* thread = current_thread(); thread != nullptr && describe_thread != nullptr) {
     char name[96];
     const std::string_view who = describe_thread(thread, name);

@@ -8,6 +8,7 @@
 #include "machine/boot.h"
 #include "machine/upcalls.h"
 #include "machine/x86_64/acpi.h"
+#include "machine/x86_64/address_layout.h"
 #include "machine/x86_64/apic.h"
 #include "machine/x86_64/boot_memory.h"
 #include "machine/x86_64/clock_device.h"
@@ -58,7 +59,7 @@ void write_trampoline(PhysAddr page) {
   memcpy(physical_to_virtual(page), trampoline_start, static_cast<size_t>(trampoline_end - trampoline_start));
   poke<uint16_t>(page, TRAMPOLINE_GDT_POINTER, sizeof boot_gdt - 1);
   poke<uint32_t>(page, TRAMPOLINE_GDT_POINTER + 2,
-                 static_cast<uint32_t>(PHYSICAL(reinterpret_cast<uintptr_t>(boot_gdt))));
+                 static_cast<uint32_t>(image_address(boot_gdt)));
   poke<uint32_t>(page, TRAMPOLINE_FAR_POINTER,
                  static_cast<uint32_t>(page + static_cast<size_t>(trampoline_long_mode - trampoline_start)));
   poke<uint16_t>(page, TRAMPOLINE_FAR_POINTER + 4, KERNEL_CODE);

@@ -36,7 +36,6 @@ extern "C" [[noreturn]] void start_machine(PhysAddr start_info) {
   count_cpu();
   set_log_environment(kLogEnvironment);
   set_console_sink(write_early_console);
-  find_cpu_features();
   enable_cpu_features();
   patch_smap_sites();
   init_extended_state();

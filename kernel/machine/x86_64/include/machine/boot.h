@@ -21,6 +21,7 @@ struct BootInfo {
   std::span<const std::byte> initrd;               // in the physical map; empty when there is none
   std::span<const MemoryRange> usable;             // page-aligned RAM minus kernel image, initrd and boot data; ascending
   PhysAddr highest_address;                        // end of the highest usable RAM
+  uintptr_t kernel_offset;                         // how far above its linked address the kernel runs; 0 with `nokaslr`
 };
 
 // Valid once the machine layer has called kernel_main.

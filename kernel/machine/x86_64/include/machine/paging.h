@@ -72,12 +72,12 @@ static_assert(sizeof(Table) == kPageSize);
 
 // Everything below exists only in the kernel.
 
-// All physical memory is mapped, writable and never executable, at this address.
-inline constexpr uintptr_t kPhysicalMap = 0xffff'8000'0000'0000;
+// All physical memory is mapped, writable and never executable, from this address on. Chosen at boot, never changed.
+extern uintptr_t physical_map_start;
 template <class T = std::byte>
-T* physical_to_virtual(PhysAddr address) { return reinterpret_cast<T*>(kPhysicalMap + address); }
+T* physical_to_virtual(PhysAddr address) { return reinterpret_cast<T*>(physical_map_start + address); }
 inline PhysAddr virtual_to_physical(const void* in_physical_map) {
-  return reinterpret_cast<uintptr_t>(in_physical_map) - kPhysicalMap;
+  return reinterpret_cast<uintptr_t>(in_physical_map) - physical_map_start;
 }
 
 // Fills the kernel's half of a new top table. Those entries never change afterwards.
@@ -106,8 +106,8 @@ void shoot_down_tlb(CpuSet cpus, uintptr_t start, uintptr_t end);
 // Kernel mappings outside the physical map: kernel stacks with guard pages. Page granular, never executable.
 // `allocate_table` gives zeroed page-table memory or 0. False: out of memory. Caller serialises.
 using AllocateTable = PhysAddr (*)();
-inline constexpr uintptr_t kKernelVirtualStart = 0xffff'c000'0000'0000;
-inline constexpr uintptr_t kKernelVirtualEnd = 0xffff'c080'0000'0000;  // one top entry: 512 GiB
+extern uintptr_t kernel_virtual_start;                           // chosen at boot, never changed
+inline constexpr size_t kKernelVirtualSize = size_t{8} << 30;    // lies below one entry of the top table
 bool map_kernel_page(uintptr_t address, PhysAddr frame, AllocateTable allocate_table);
 PhysAddr unmap_kernel_page(uintptr_t address);  // returns the frame that was mapped; flushes this CPU only
 
