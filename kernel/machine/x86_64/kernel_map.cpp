@@ -106,7 +106,7 @@ void map_high_memory(PhysAddr end) {
 void build_kernel_map() {
   map_image();
   map_low_memory();
-  map_high_memory(boot_info().highest_address);
+  map_high_memory(std::max(boot_info().highest_address, ram_end()));  // ACPI tables may lie above the last RAM
   next_table(kernel_top, kTopLevel, kKernelVirtualStart);
   load_kernel_top_table();
   init_kernel_half(boot_top_table);

@@ -8,9 +8,13 @@ namespace tine::machine {
 
 enum class Msr : uint32_t {
   Tsc = 0x10,
+  KvmOldWallClock = 0x11,
+  KvmOldSystemTime = 0x12,
   ApicBase = 0x1b,
   TscDeadline = 0x6e0,
   X2Apic = 0x800,
+  KvmWallClock = 0x4b564d00,
+  KvmSystemTime = 0x4b564d01,
   Efer = 0xc0000080,
   Star = 0xc0000081,
   LongStar = 0xc0000082,
