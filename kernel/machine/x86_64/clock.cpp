@@ -197,7 +197,7 @@ void init_clock() {
   apic_ticks_per_nanosecond = ratio(rates.apic, kSecond);
   first_cycle = read_tsc();
   const char* date_source = find_date(kvm_clock);
-  log(LogLevel::Info, "clock: TSC %llu.%03llu MHz from %s; date from %s; timer by %s",
+  log(boot_wall_clock != 0 ? LogLevel::Info : LogLevel::Warning, "clock: TSC %llu.%03llu MHz from %s; date from %s; timer by %s",
       static_cast<unsigned long long>(rates.tsc / 1'000'000),
       static_cast<unsigned long long>(rates.tsc / 1000 % 1000), rates.tsc_source, date_source,
       cpu_features().tsc_deadline ? "deadline" : "count");
