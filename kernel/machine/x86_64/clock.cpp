@@ -6,6 +6,7 @@
 #include "machine/clock.h"
 
 #include <algorithm>
+#include <optional>
 
 #include "base/assert.h"
 #include "base/log.h"
@@ -125,8 +126,8 @@ Rates rates_from_cpuid() {
   return rates;
 }
 
-// The APIC's timer must run. It comes last: nothing tells its rate, but KVM and QEMU both count nanoseconds.
-ReferenceClock find_reference_clock() {
+// One that the machine has, whose rate is fixed by a standard.
+std::optional<ReferenceClock> find_standard_timer() {
   if (acpi_info().power_timer_port != 0) {
     const ReferenceClock power_timer = {"ACPI's timer", read_power_timer, 0xff'ffff, 3'579'545};
     if (advances(power_timer)) return power_timer;
@@ -134,6 +135,12 @@ ReferenceClock find_reference_clock() {
   start_legacy_timer();
   const ReferenceClock legacy_timer = {"the legacy timer", read_legacy_timer, 0xffff, 1'193'182};
   if (advances(legacy_timer)) return legacy_timer;
+  return {};
+}
+
+// The APIC's timer must run. It comes last: nothing tells its rate, but KVM and QEMU both count nanoseconds.
+ReferenceClock find_reference_clock() {
+  if (const auto timer = find_standard_timer()) return *timer;
   const ReferenceClock apic_timer = {"the APIC's timer, taken to count nanoseconds", read_apic_timer, ~uint32_t{0},
                                      kSecond};
   if (advances(apic_timer)) return apic_timer;
@@ -157,9 +164,14 @@ Rates measured_rates(uint64_t known_tsc_rate) {
           uint64_t{start.apic_count - end.apic_count} * clock.hertz / elapsed, clock.name};
 }
 
+// A host that does not call its TSC stable may have mismeasured it: then a timer of the machine tells more.
+bool kvm_knows_rate(const KvmClock& kvm_clock) {
+  return kvm_clock.tsc_frequency != 0 && (kvm_clock.tsc_stable || !find_standard_timer());
+}
+
 Rates find_rates(const KvmClock& kvm_clock) {
   Rates rates = rates_from_cpuid();
-  if (rates.tsc == 0 && kvm_clock.tsc_frequency != 0) {
+  if (rates.tsc == 0 && kvm_knows_rate(kvm_clock)) {
     rates.tsc = kvm_clock.tsc_frequency;
     rates.tsc_source = "kvm-clock";
   }
