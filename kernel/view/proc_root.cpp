@@ -112,12 +112,6 @@ Result<> print_boot_line(TextSink& sink, const Subject&) {
   return {};
 }
 
-Result<> print_cpuinfo(TextSink& sink, const Subject&) {
-  for (unsigned cpu = 0; cpu < machine::cpu_count(); ++cpu)
-    sink.print("processor\t: %u\ncpu cores\t: 1\nsiblings\t: 1\nphysical id\t: %u\n\n", cpu, cpu);
-  return {};
-}
-
 Result<> print_filesystems(TextSink& sink, const Subject&) {
   for (file::FileSystemType* type = file::first_file_system(); type != nullptr; type = type->next)
     sink.print("nodev\t%s\n", type->name);

@@ -88,6 +88,7 @@ extern const Directory kTineDirectory;       // proc_tine.cpp
 extern const Directory kSettingDirectory;    // proc_settings.cpp: sys/, made of the registered settings
 
 // --- What nodes print ---
+Result<> print_cpuinfo(TextSink&, const Subject&);       // proc_cpuinfo.cpp
 Result<> print_stat(TextSink&, const Subject&);          // proc_stat.cpp
 Result<> print_statm(TextSink&, const Subject&);
 Result<> print_status(TextSink&, const Subject&);        // proc_status.cpp
