@@ -3,18 +3,23 @@
 # WORD ok, skip or fail, appended to $RESULTS; names are unit/CASE and WHERE/PROGRAM.CASE.
 source "$TINE_ROOT/tools/tine/machine.bash"
 source "$TINE_ROOT/tools/tine/nested.bash"
+source "$TINE_ROOT/tools/tine/matrix.bash"
 
 test_help() {
   cat <<'HELP'
 usage: ./tine test [OPTION...] [FILTER]
 
-Runs the host's unit tests, then the guest tests on Tine (debug kernel) with 1 and with 4 CPUs, and as a control on
-Debian's Linux. Ends with the line "N passed, N failed"; the exit status is 0 when none failed.
+Runs the host's unit tests, then the guest tests on Tine (debug kernel) with 1 and with 4 CPUs, a short script on a matrix
+of CPUs and machines, and as a control the guest tests on Debian's Linux. Ends with the line "N passed, N failed"; the exit
+status is 0 when none failed.
 
   FILTER        only tests whose name matches this extended regular expression. Names: unit/SUITE.CASE,
-                tine-1/PROGRAM.CASE, tine-4/PROGRAM.CASE, linux/PROGRAM.CASE
+                tine-1/PROGRAM.CASE, tine-4/PROGRAM.CASE, linux/PROGRAM.CASE,
+                matrix/COMBINATION
   --seeds       only tests of seed rows; ends with a table of the rows
-  --only WHERE  only these: unit, tine-1, tine-4, kvm-1, kvm-2, shadow-2 or linux; may be repeated
+  --only WHERE  only these: unit, tine-1, tine-4, kvm-1, kvm-2, shadow-2, matrix or linux; may be repeated.
+                matrix boots the combinations of CPU, machine, topology and memory that tests/matrix/combinations.txt
+                lists; it says how they are chosen
   --jitter      Tine schedules by chance, which brings out races of the kernel and of the tests; the results of tests
                 that are about priorities and time mean nothing then
   --list        name the tests, run none
@@ -44,10 +49,10 @@ test_verb() {
     shift
   done
   local place
-  ((${#places[@]})) || places=(unit tine-1 tine-4 linux)
+  ((${#places[@]})) || places=(unit tine-1 tine-4 matrix linux)
   for place in "${places[@]}"; do
-    [[ $place =~ ^(unit|tine-1|tine-4|kvm-1|kvm-2|shadow-2|linux)$ ]] ||
-      usage_error "--only is unit, tine-1, tine-4, kvm-1, kvm-2, shadow-2 or linux, not '$place'"
+    [[ $place =~ ^(unit|tine-1|tine-4|kvm-1|kvm-2|shadow-2|matrix|linux)$ ]] ||
+      usage_error "--only is unit, tine-1, tine-4, kvm-1, kvm-2, shadow-2, matrix or linux, not '$place'"
   done
   need_packages "${BUILD_PACKAGES[@]}" "${RUN_PACKAGES[@]}" "${TEST_PACKAGES[@]}"
   SCRATCH=$(mktemp -d "${TMPDIR:-/tmp}/tine.XXXXXX")
@@ -64,7 +69,11 @@ test_verb() {
     elif [[ -s $SCRATCH/chosen ]]; then
       local began=$SECONDS before
       before=$(wc -l <"$RESULTS")
-      if [[ $place == unit ]]; then unit_tests; else guest_tests "$place"; fi
+      case $place in
+        unit) unit_tests ;;
+        matrix) matrix_tests ;;
+        *) guest_tests "$place" ;;
+      esac
       say "$place: $(($(wc -l <"$RESULTS") - before)) tests in $((SECONDS - began)) s"
     fi
   done
@@ -78,6 +87,8 @@ choose_tests() {
   if [[ $place == unit ]]; then
     build host all
     ctest --test-dir "$BUILD/host" -N | sed -n 's/^ *Test *#[0-9]*: //p'
+  elif [[ $place == matrix ]]; then
+    matrix_names
   else
     build debug guest-tests
     list_guest_tests "$place"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // A reader of four ACPI tables; no AML interpreter: the only thing wanted from the DSDT, the package \_S5_,
-// is found by its bytes. Tables whose bytes do not add up to zero are not used. A machine without ACPI has one CPU and an I/O
-// APIC at the usual place. Source: ACPI 6.5, chapter 5.
+// is found by its bytes. Tables whose bytes do not add up to zero are not used. Without ACPI the MP table tells of CPUs; without
+// both there is one CPU, and an I/O APIC at the usual place. Source: ACPI 6.5, chapter 5.
 #include "machine/x86_64/acpi.h"
 
 #include <algorithm>
@@ -13,6 +13,7 @@
 #include "machine/io.h"
 #include "machine/x86_64/boot_memory.h"
 #include "machine/x86_64/kernel_map.h"
+#include "machine/x86_64/mp_table.h"
 
 namespace tine::machine {
 
@@ -197,14 +198,22 @@ void read_fadt(const AcpiTable& fadt) {
   read_sleep_types(table_at(dsdt));
 }
 
+std::span<const uint8_t> read_physical(PhysAddr address, size_t size) {
+  if (address + size > physical_map_end()) return {};
+  return {physical_to_virtual<const uint8_t>(address), size};
+}
+
 }  // namespace
 
 void read_acpi_tables() {
   for (uint32_t line = 0; line < 16; line++) info.isa[line].line = line;
-  if (const AcpiTable madt = find_table("APIC")) read_madt(madt);
+  if (const AcpiTable madt = find_table("APIC"))
+    read_madt(madt);
+  else if (!read_mp_table(read_physical, info))
+    log(LogLevel::Warning, "acpi: neither ACPI's tables nor an MP table tell of CPUs: one is used");
   if (const AcpiTable fadt = find_table("FACP")) read_fadt(fadt);
   if (info.cpu_count > kMaxCpus) {
-    log(LogLevel::Warning, "acpi: %u CPUs; only %u are used", info.cpu_count, kMaxCpus);
+    log(LogLevel::Warning, "smp: %u CPUs are offered; only %u are used", info.cpu_count, kMaxCpus);
     info.cpu_count = kMaxCpus;
   }
 }

@@ -9,6 +9,27 @@
 
 #define XEN_ELFNOTE_PHYS32_ENTRY 18
 
+// What the kernel and the x86-64 ABI's baseline of programs need. CPUID leaf 1, EDX, and leaf 80000001H, EDX. Source: Intel
+// SDM vol. 2, CPUID; System V ABI, AMD64 supplement, table 3.1.
+#define CPUID_FPU (1 << 0)
+#define CPUID_TSC (1 << 4)
+#define CPUID_MSR (1 << 5)
+#define CPUID_PAE (1 << 6)
+#define CPUID_CX8 (1 << 8)
+#define CPUID_APIC (1 << 9)
+#define CPUID_CMOV (1 << 15)
+#define CPUID_MMX (1 << 23)
+#define CPUID_FXSR (1 << 24)
+#define CPUID_SSE (1 << 25)
+#define CPUID_SSE2 (1 << 26)
+#define NEEDED_BASIC                                                                                          \
+  (CPUID_FPU | CPUID_TSC | CPUID_MSR | CPUID_PAE | CPUID_CX8 | CPUID_APIC | CPUID_CMOV | CPUID_MMX | CPUID_FXSR | \
+   CPUID_SSE | CPUID_SSE2)
+#define CPUID_SYSCALL (1 << 11)
+#define CPUID_NO_EXECUTE (1 << 20)
+#define CPUID_LONG_MODE (1 << 29)
+#define NEEDED_EXTENDED (CPUID_NO_EXECUTE | CPUID_LONG_MODE)
+
 .section .note.pvh, "a", @note
   .p2align 2
   .long 4, 8, XEN_ELFNOTE_PHYS32_ENTRY
@@ -25,15 +46,26 @@ pvh_entry:
   movl $PHYSICAL(boot_stack_end), %esp
   movl %ebx, %edi  // hvm_start_info; CPUID uses ebx
 
+  movl $1, %eax
+  cpuid
+  movl %edx, %ebp
+  notl %ebp
+  andl $NEEDED_BASIC, %ebp  // what is missing
   movl $0x80000000, %eax
   cpuid
-  cmpl $0x80000001, %eax
-  jb unfit_cpu
+  xorl %edx, %edx
+  subl $0x80000001, %eax  // no less, and an answer at all: a CPU without extended leaves gives anything
+  cmpl $0xfffe, %eax
+  ja 1f
   movl $0x80000001, %eax
   cpuid
-  andl $(1 << 29 | 1 << 20), %edx  // long mode and NX
-  cmpl $(1 << 29 | 1 << 20), %edx
-  jne unfit_cpu
+1:
+  movl %edx, %ebx
+  notl %ebx
+  andl $NEEDED_EXTENDED, %ebx
+  movl %ebp, %eax
+  orl %ebx, %eax
+  jnz unfit_cpu
 
   movl %cr4, %eax
   orl $CR4_PAE, %eax
@@ -50,27 +82,70 @@ pvh_entry:
   lgdtl PHYSICAL(boot_gdt_pointer)
   ljmpl $KERNEL_CODE, $PHYSICAL(long_mode)
 
-// Says on COM1 why the kernel does not run here.
+// Says on COM1 what the CPU lacks (the bits in ebp and ebx), and ends the machine: by QEMU's debug-exit port with the status
+// of a panic, else by a triple fault. 32-bit and 64-bit mode both come here, so there are only instructions whose
+// encoding means the same in both: no push, inc or dec, memory by (%esi) alone.
 unfit_cpu:
+  movl $PHYSICAL(boot_stack_end), %esp
   movl $PHYSICAL(unfit_cpu_message), %esi
-1:
-  movw $0x3fd, %dx
+  orl $1, %ecx
+  call say_if_ecx
+1:  // esi goes on to the table of names
+  lodsl
+  movl %eax, %ecx
+  lodsl
+  movl %eax, %edi
+  orl %ecx, %edi
+  jz 2f
+  andl %ebp, %ecx
+  andl %ebx, %eax
+  orl %eax, %ecx
+  call say_if_ecx
+  jmp 1b
 2:
-  inb %dx, %al
-  testb $0x20, %al
-  jz 2b
+  orl $1, %ecx
+  call say_if_ecx
+  movb $255, %al
+  outb %al, $0xf4
+  movl $PHYSICAL(no_interrupt_table), %esi
+  lidt (%esi)
+  ud2
+
+// Passes over the string at esi; says it if ecx is not 0. A port that is never ready is not waited for.
+say_if_ecx:
   lodsb
   testb %al, %al
-  jz 3f
+  jz 4f
+  testl %ecx, %ecx
+  jz say_if_ecx
+  movb %al, %ah
+  movl $100000, %edi
+  movw $0x3fd, %dx
+1:
+  inb %dx, %al
+  testb $0x20, %al
+  jnz 2f
+  subl $1, %edi
+  jnz 1b
+2:
+  movb %ah, %al
   movw $0x3f8, %dx
   outb %al, %dx
-  jmp 1b
-3:
-  hlt
-  jmp 3b
+  jmp say_if_ecx
+4:
+  ret
 
 .code64
 long_mode:
+  // An Intel CPU tells of SYSCALL only here (SDM vol. 2, CPUID, leaf 80000001H).
+  movl $0x80000001, %eax
+  cpuid
+  xorl %ebp, %ebp
+  movl %edx, %ebx
+  notl %ebx
+  andl $CPUID_SYSCALL, %ebx
+  jnz unfit_cpu
+
   movabsq $1f, %rax
   jmpq *%rax
 1:
@@ -114,7 +189,30 @@ long_mode:
 
 .section .rodata.boot, "a", @progbits
 unfit_cpu_message:
-  .asciz "Tine needs a CPU with long mode and no-execute pages.\r\n"
+  .asciz "Tine cannot run on this CPU, which lacks:"
+needed_features:  // right behind the message; ends with two zeros, and then the end of the line
+.macro feature basic, extended, name
+  .long \basic, \extended
+  .asciz "\name"
+.endm
+  feature CPUID_FPU, 0, " [fpu]"
+  feature CPUID_TSC, 0, " [time-stamp counter (tsc)]"
+  feature CPUID_MSR, 0, " [model-specific registers (msr)]"
+  feature CPUID_PAE, 0, " [pae]"
+  feature CPUID_CX8, 0, " [cmpxchg8b (cx8)]"
+  feature CPUID_APIC, 0, " [local APIC (apic)]"
+  feature CPUID_CMOV, 0, " [cmov]"
+  feature CPUID_MMX, 0, " [mmx]"
+  feature CPUID_FXSR, 0, " [fxsave (fxsr)]"
+  feature CPUID_SSE, 0, " [sse]"
+  feature CPUID_SSE2, 0, " [sse2]"
+  feature 0, CPUID_LONG_MODE, " [64-bit mode (lm)]"
+  feature 0, CPUID_NO_EXECUTE, " [no-execute pages (nx)]"
+  feature 0, CPUID_SYSCALL, " [syscall]"
+  .long 0, 0
+  .asciz "\r\n"
+no_interrupt_table:
+  .fill 10, 1, 0
 
 .section .data.boot, "aw", @progbits
   .p2align 4
