@@ -8,6 +8,7 @@
 OUTER_MEMORY=4G
 OUTER_SILENCE=60         # seconds without a sign of life, which the outer machine gives every 5: it hangs
 MAX_NESTED_FAILURES=8    # of the emulated AMD-V in one place before they count as failures of the tests
+SHADOW_PATIENCE=4        # emulated KVM takes four exits or more for a page that a program touches first: 1 GiB takes a minute
 NESTED=                  # options for kvm-amd where the nested machine is used
 declare -A NESTED_FAILURES=()  # PLACE -> how often the emulated AMD-V failed; PLACE/TEST -> and during which test
 

@@ -23,7 +23,7 @@ HELP
 }
 
 TEST_SECONDS=${TINE_TEST_SECONDS:-60}  # for one guest test
-STALL_SECONDS=$((TEST_SECONDS + 30))   # without a word from the machine: it hangs
+STALL_SECONDS=30                       # longer than that without a word from the machine: it hangs
 MAX_DEATHS=8                           # machines that die in one place before the rest is given up
 MAX_AGAIN=8                            # tests that failed on Linux get another try if they are no more than these
 JITTER=                                # words for the kernel's command line
@@ -146,7 +146,7 @@ unit_tests() {
 
 # guest_tests PLACE: runs the chosen tests in machines of this kind.
 guest_tests() {
-  local place=$1 left=$SCRATCH/left
+  local place=$1 left=$SCRATCH/left seconds=$TEST_SECONDS
   PRESET=debug KERNEL=tine CPUS=1 MEMORY=1G TIMEOUT=''
   case $place in
     linux) KERNEL=linux CPUS=4 ;;
@@ -154,6 +154,7 @@ guest_tests() {
   esac
   prepare_kernel
   nested_prepare "$place"
+  [[ $NESTED != npt=0 ]] || seconds=$((TEST_SECONDS * SHADOW_PATIENCE))
   cp "$SCRATCH/chosen" "$left"
   run_left "$place"
   if [[ $place == linux ]]; then ask_linux_again; fi
@@ -217,7 +218,7 @@ test_machine() {
   sed 's/\./ /' "$1" >"$tests/tests/plan"
   ADDED=("$tests/tests:/tests")
   APPEND+=$JITTER
-  machine_request mode=command input=none -- /tests/runner /tests/plan "$TEST_SECONDS"
+  machine_request mode=command input=none -- /tests/runner /tests/plan "$seconds"
   machine_line ttyS1
   QEMU_LINE+=(-chardev stdio,id=console,signal=off)
   [[ -z $NESTED ]] || nest_machine
@@ -230,7 +231,7 @@ test_machine() {
     size=$(stat -c %s "$SCRATCH/output")
     quiet=$((size == watched ? quiet + 1 : 0))
     watched=$size
-    if ((quiet > STALL_SECONDS * 5)); then
+    if ((quiet > (seconds + STALL_SECONDS) * 5)); then
       DEATH='the machine hung'
       kill -KILL "$machine" 2>/dev/null || true
     fi
