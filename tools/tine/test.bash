@@ -29,7 +29,7 @@ a control on Debian's Linux. Ends with the line "N passed, N failed"; the exit s
   --jitter      Tine schedules by chance, which brings out races of the kernel and of the tests; the results of tests
                 that are about priorities and time mean nothing then
   --list        name the tests, run none
-  --verbose     show the build and every result
+  --verbose     show the build and every result, with its milliseconds
 HELP
 }
 
@@ -166,7 +166,7 @@ guest_tests() {
   esac
   prepare_kernel
   nested_prepare "$place"
-  [[ $NESTED != npt=0 ]] || seconds=$((TEST_SECONDS * SHADOW_PATIENCE))
+  [[ -z $NESTED ]] || seconds=$((TEST_SECONDS * NESTED_PATIENCE))
   cp "$SCRATCH/chosen" "$left"
   run_left "$place"
   if [[ $place == linux ]]; then ask_linux_again; fi
@@ -266,7 +266,7 @@ read_results() {
   local place=$1 word name why
   while read -r word name why; do
     case $word in
-      ok) report ok "$place/$name" ;;
+      ok) report ok "$place/$name" "$why" ;;
       skip) report skip "$place/$name" "$why" ;;
       not)
         read -r name why <<<"$why"
