@@ -8,6 +8,11 @@
 OUTER_MEMORY=4G
 OUTER_SILENCE=60         # seconds without a sign of life, which the outer machine gives every 5: it hangs
 MAX_NESTED_FAILURES=8    # of the emulated AMD-V in one place before they count as failures of the tests
+NESTED_PATIENCE=4        # times what a test gets elsewhere: a page that a program touches first costs four exits of emulated KVM
+                         # and more, so that filling 1 GiB takes a minute on a busy host
+# What ./tine test runs of shadow-2 if it is not asked for by --only: the programs in which memory maps change, are shared, copied, taken
+# away or looked into by others, which is where a TLB flush can be missing. Elsewhere shadow page tables only make it slow.
+SHADOW_PART='^(address_range|cycles|exec|fail_nth_fork|fork|inspection|layout|memory|ptrace|rfork|shared_segment|thread|vfork)\.'
 NESTED=                  # options for kvm-amd where the nested machine is used
 declare -A NESTED_FAILURES=()  # PLACE -> how often the emulated AMD-V failed; PLACE/TEST -> and during which test
 
