@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // /proc/cpuinfo tells what CPUID tells to a program on that CPU, without what the kernel has not turned on; and the clocks
 // that come from the machine are sane.
-#include <ctype.h>
 #include <fcntl.h>
 #include <sched.h>
 #include <sys/auxv.h>
+#include <sys/klog.h>
 
 #include "check.h"
 
@@ -271,4 +271,20 @@ TEST(date_is_sane) {
   CHECK(llabs(at_boot + boot.tv_sec - date.tv_sec) <= 2);
   const time_t now = time(nullptr);
   CHECK(now - date.tv_sec >= 0 && now - date.tv_sec <= 2);
+}
+
+// KVM's clock is there whatever other clocks a machine has. Only Tine's log tells which one was taken.
+TEST(guest_of_kvm_takes_date_from_kvm_clock) {
+  constexpr uint32_t kHypervisor = 0x40000000, kClock = 1 << 3;
+  constexpr int kReadAll = 3;
+  const Leaf signature = raw_cpuid(kHypervisor, 0);
+  if (!(cpuid(1).ecx >> 31) || signature.ebx != 0x4b4d564b || !(raw_cpuid(kHypervisor + 1, 0).eax & kClock))
+    SKIP("this machine has no kvm-clock");
+  if (access("/proc/tine", F_OK) != 0) SKIP("Linux has other words for it");
+  const int size = CHECK_OK(klogctl(kReadAll, text, sizeof text - 1));
+  text[size] = '\0';
+  const char* line = strstr(text, "clock: TSC ");
+  if (line == nullptr) SKIP("the log has lost its first lines");
+  const char* found = strstr(line, "date from kvm-clock;");
+  CHECK(found != nullptr && found < strchr(line, '\n'));
 }

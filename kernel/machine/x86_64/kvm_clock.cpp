@@ -29,22 +29,21 @@ uint32_t find_kvm_features() {
   return 0;
 }
 
-struct ClockRegisters {
+struct ClockInterface {
+  bool present;
   Msr date, time;
+  bool tells_stability;  // the flag kTscStable means something
 };
 
-// Which registers the clock has; false: it has none.
-bool find_clock_registers(ClockRegisters& registers) {
-  constexpr uint32_t kOldClock = 1 << 0, kClock = 1 << 3;
+ClockInterface find_clock() {
+  constexpr uint32_t kOldClock = 1 << 0, kClock = 1 << 3, kStableFlag = 1 << 24;
   const uint32_t leaf = find_kvm_features();
-  if (leaf == 0) return false;
-  const uint32_t features = unchecked_cpuid(leaf).eax;
-  if (features & kClock) {
-    registers = {Msr::KvmWallClock, Msr::KvmSystemTime};
-    return true;
-  }
-  registers = {Msr::KvmOldWallClock, Msr::KvmOldSystemTime};
-  return features & kOldClock;
+  const uint32_t features = leaf != 0 ? unchecked_cpuid(leaf).eax : 0;
+  const bool current = features & kClock;
+  return {.present = current || (features & kOldClock),
+          .date = current ? Msr::KvmWallClock : Msr::KvmOldWallClock,
+          .time = current ? Msr::KvmSystemTime : Msr::KvmOldSystemTime,
+          .tells_stability = (features & kStableFlag) != 0};
 }
 
 uint64_t address_of(const void* in_kernel_image) { return PHYSICAL(reinterpret_cast<uint64_t>(in_kernel_image)); }
@@ -57,14 +56,14 @@ KvmClock read_kvm_clock() {
   alignas(64) static constinit PvclockWallClock shared_date = {};
   constexpr uint64_t kEnable = 1;
 
-  ClockRegisters registers;
-  if (!find_clock_registers(registers)) return {};
-  write_msr(registers.time, address_of(&shared_time) | kEnable);
-  write_msr(registers.date, address_of(&shared_date));
+  const ClockInterface interface = find_clock();
+  if (!interface.present) return {};
+  write_msr(interface.time, address_of(&shared_time) | kEnable);
+  write_msr(interface.date, address_of(&shared_date));
   const auto time = read_pvclock(shared_time);
   const auto date = read_pvclock(shared_date);
   const uint64_t tsc = read_tsc();
-  write_msr(registers.time, 0);
+  write_msr(interface.time, 0);
 
   KvmClock clock;
   if (time) clock.tsc_frequency = pvclock_frequency(*time);
@@ -73,7 +72,7 @@ KvmClock read_kvm_clock() {
         time ? "shows a rate that no processor has" : "shows nothing");
     return {};
   }
-  clock.tsc_stable = time->flags & PvclockTime::kTscStable;
+  clock.tsc_stable = interface.tells_stability && (time->flags & PvclockTime::kTscStable);
   clock.tsc = tsc;
   if (date && date->seconds != 0)
     clock.date = date->seconds * kSecond + date->nanoseconds + pvclock_nanoseconds(*time, tsc);
