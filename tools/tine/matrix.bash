@@ -85,7 +85,7 @@ matrix_judge() {
       text=${expectation#refuses }
       if ((STATUS != STATUS_CRASHED)); then
         echo "the status is $STATUS, and not that of a kernel that refuses"
-      elif (($(cat "$folder/output" "$folder/messages" | tr -d '\r' | grep -c .) != 1)); then
+      elif (($(cat "$folder/output" "$folder/messages" | grep -c '[^[:space:]]') != 1)); then
         echo 'the refusal is not one line'
       elif ! cat "$folder/output" "$folder/messages" | grep -qF -- "$text"; then
         echo "the refusal does not say '$text'"
