@@ -95,7 +95,7 @@ matrix_judge() {
       [[ $expectation != *' says '* ]] || text=${expectation#* says }
       if ((STATUS != MATRIX_STATUS)); then
         echo "the status is $STATUS, not $MATRIX_STATUS"
-      elif [[ -n $text ]] && ! grep -qF -- "$text" "$folder/messages"; then
+      elif [[ -n $text ]] && ! cat "$folder/output" "$folder/messages" | grep -qF -- "$text"; then
         echo "the kernel does not say '$text'"
       fi
       ;;
