@@ -84,8 +84,11 @@ void parse_word(std::string_view word) {
   } else if (name == "kern.trace_events") {
     read_number(name, value, 64u, 32768u, parsed.trace_events);
   } else if (name == "console" || name == "earlycon" || name == "panic" || name == "root" || name == "ro" ||
-             name == "rw" || name == "mitigations" || name == "nokaslr" || name.starts_with("tine.")) {
-    return;   // Linux's that mean nothing here; tine.* is read by who it concerns
+             name == "rw" || name == "mitigations" || name == "nokaslr" || name == "rootfstype" || name == "reboot" ||
+             name == "pci" || name == "acpi" || name == "noapic" || name == "nomodule" || name == "nomodules" ||
+             name == "swiotlb" || name == "panic_print" || name == "no-kvmapf" || name == "tsc" ||
+             name.find('.') != name.npos) {
+    return;   // Linux's that mean nothing here. A dot is in names of modules' parameters, and in tine.*, read by who it concerns
   } else {
     for_init(word);
   }

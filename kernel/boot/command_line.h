@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // The kernel command line: Linux's words where Linux has them. What comes after "--" and unknown words go to init:
-// NAME=VALUE to its environment, other words to its arguments. Source: bootparam(7), DESIGN R4.
+// NAME=VALUE to its environment, other words to its arguments; names with a dot are parameters of modules, and go nowhere.
+// Source: bootparam(7).
 #pragma once
 
 #include <cstdint>

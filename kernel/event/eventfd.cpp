@@ -64,4 +64,13 @@ PollEvents EventFile::poll(Poller* poller) {
   return events;
 }
 
+void EventFile::describe(file::DetailSink& sink) {
+  uint64_t count = 0;
+  {
+    sync::SpinGuard guard(lock_);
+    count = count_;
+  }
+  sink.print("eventfd-count: %16llx\n", static_cast<unsigned long long>(count));
+}
+
 }  // namespace tine::event

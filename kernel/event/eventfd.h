@@ -18,6 +18,7 @@ class EventFile final : public file::File, public mem::FromCache<EventFile> {
   Result<size_t> read(file::IoBuffer& into, uint64_t* offset) override;
   Result<size_t> write(file::IoBuffer& from, uint64_t* offset) override;
   file::PollEvents poll(file::Poller* poller) override;
+  void describe(file::DetailSink& sink) override;
   const char* kind() const override { return "anon_inode:[eventfd]"; }
 
  private:

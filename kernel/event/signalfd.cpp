@@ -132,4 +132,8 @@ PollEvents SignalFile::poll(Poller* poller) {
   return has_pending() ? kPollIn | kPollRdNorm : 0;
 }
 
+void SignalFile::describe(file::DetailSink& sink) {
+  sink.print("sigmask:\t%016llx\n", static_cast<unsigned long long>(mask_.load(std::memory_order_relaxed)));
+}
+
 }  // namespace tine::event

@@ -25,6 +25,7 @@ class SignalFile final : public file::File,
   // Whole struct signalfd_siginfo records, as many as fit and are pending, at least one.
   Result<size_t> read(file::IoBuffer& into, uint64_t* offset) override;
   file::PollEvents poll(file::Poller* poller) override;
+  void describe(file::DetailSink& sink) override;
   const char* kind() const override { return "anon_inode:[signalfd]"; }
   const void* type() const override { return &kType; }
 

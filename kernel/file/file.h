@@ -28,6 +28,15 @@ inline constexpr uint32_t kOpenAccessMask = 3, kReadOnly = 0, kWriteOnly = 1, kR
                           kSync = 04010000, kPathOnly = 010000000, kTmpFile = 020200000;
 
 struct Stat;            // file/inode.h
+
+// Takes lines of what a file tells about itself.
+class DetailSink {
+ public:
+  [[gnu::format(printf, 2, 3)]] virtual void print(const char* format, ...) = 0;
+
+ protected:
+  ~DetailSink() = default;
+};
 class DirectorySink;    // file/inode.h
 
 // As a LockOwner it has flock(2)'s and F_OFD_SETLK's locks.
@@ -60,6 +69,8 @@ class File : public RefCounted<File>, public LockOwner {
   virtual Result<> stat(Stat& stat);
   virtual const char* kind() const { return "file"; }            // "pipe", "socket", ... as in /proc/PID/fd links
   virtual void status_flags_changed() {}
+  // What /proc/PID/fdinfo shows of its class beside the fields that all files have; lines "NAME:\tVALUE\n". May not sleep.
+  virtual void describe(DetailSink&) {}
   // Of what a poller asks for, what is ready now.
   PollEvents ready(PollEvents wanted) { return poll(nullptr) & (wanted | kPollErr | kPollHup); }
   // Which class it is, for file_cast: the address of the class's kType; null: none that anybody asks for.

@@ -20,7 +20,7 @@ enum class Capability : uint8_t {
   Chown = 0, DacOverride = 1, DacReadSearch = 2, Fowner = 3, Fsetid = 4, Kill = 5, Setgid = 6, Setuid = 7, Setpcap = 8,
   NetBindService = 10, NetAdmin = 12, IpcLock = 14, IpcOwner = 15, SysModule = 16, SysRawio = 17, SysChroot = 18, SysPtrace = 19,
   SysPacct = 20, SysAdmin = 21, SysBoot = 22, SysNice = 23, SysResource = 24, SysTime = 25, SysTtyConfig = 26, Mknod = 27,
-  Setfcap = 31, Syslog = 34,
+  Setfcap = 31, Syslog = 34, CheckpointRestore = 40,
 };
 using CapabilitySet = uint64_t;
 inline constexpr CapabilitySet kAllCapabilities = (uint64_t{1} << 41) - 1;

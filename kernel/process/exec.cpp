@@ -16,6 +16,7 @@
 #include "process/exit.h"
 #include "process/fork.h"
 #include "process/inspection.h"
+#include "process/parent_thread.h"
 #include "process/life_announce.h"
 #include "process/out_of_memory.h"
 #include "process/process.h"
@@ -187,7 +188,7 @@ void set_flags(Process& process, const NewProgram& program) {
   put(kWxNeeded, program.loaded.wx_needed);
   put(kSetIdExec, program.set_id);
   put(kSetId, program.set_id);
-  if (program.set_id) process.parent_death_signal = 0;
+  if (program.set_id) (void)set_parent_death_signal(process, 0);
 }
 
 void drop_posix_timers(Process& process) {

@@ -10,6 +10,7 @@
 #include "machine/boot.h"
 #include "process/fork.h"
 #include "process/life_announce.h"
+#include "process/parent_thread.h"
 #include "process/peers.h"
 #include "process/process.h"
 #include "process/reap.h"
@@ -56,6 +57,7 @@ bool leave_to_others(Process& process, Thread& thread, int status) {
 // What is left to do for a thread that is on no list any more: the rest goes when the scheduler lets go of it.
 [[noreturn]] void end_unlinked_thread(Thread& thread, int status) {
   end_traced_thread(thread, status);
+  tell_of_thread_end(thread.process(), thread.shown_id());
   withdraw_thread_id(thread);
   thread.give_back_slot();
   intrusive_ptr_release(&thread);   // the list's reference; the scheduler's is still there

@@ -31,7 +31,7 @@ struct WaitRequest {
   WaitFor what = WaitFor::Any;
   PidNumber id = 0;
   Process* process = nullptr;    // for PidFd
-  uint32_t options = 0;          // WNOHANG 1, WSTOPPED 2, WEXITED 4, WCONTINUED 8, WNOWAIT 0x01000000, __WALL 0x40000000, __WCLONE 0x80000000
+  uint32_t options = 0;          // WNOHANG 1, WSTOPPED 2, WEXITED 4, WCONTINUED 8, WNOWAIT 0x01000000, __WNOTHREAD 0x20000000, __WALL 0x40000000, __WCLONE 0x80000000
 };
 struct WaitResult {
   PidNumber pid = 0;             // 0: nothing yet (WNOHANG)

@@ -53,6 +53,7 @@ class ForkReservation {
   void copy_thread_state();
   void link() REQUIRES(tree_lock);
   Process& new_parent() REQUIRES(tree_lock);
+  PidNumber parent_thread_for_child() REQUIRES(tree_lock);
   void choose_exit_signal() REQUIRES(tree_lock);
 
   Thread& caller_;
@@ -72,7 +73,8 @@ Result<> ForkReservation::count_in() {
   Slot process_slot = TRY(process_slots().take(privileged));
   UserCharge charge =
       TRY(UserCharge::take(credentials_->user, privileged ? kUnlimited : parent_.limit(Resource::Processes)));
-  Ref<Pid> pid = TRY(Pid::allocate(request_.has(ForkFlag::HighPid)));
+  Ref<Pid> pid = request_.pid != 0 ? TRY(Pid::allocate_number(request_.pid))
+                                   : TRY(Pid::allocate(request_.has(ForkFlag::HighPid)));
   ThreadId thread_id = TRY(ThreadId::allocate());
   mem::KernelStack stack = TRY(mem::KernelStack::allocate());
   child_ = TRY(mem::make_ref<Process>(std::move(pid), std::move(process_slot), std::move(charge)));
@@ -138,6 +140,11 @@ Process& ForkReservation::new_parent() {
   return parent_;
 }
 
+PidNumber ForkReservation::parent_thread_for_child() {
+  if (child_->parent == &parent_) return caller_.shown_id();
+  return request_.has(ForkFlag::SiblingOfCaller) ? parent_.parent_thread : child_->parent->pid();
+}
+
 // Whose parent is not the caller signals what that parent expects, not what the caller likes.
 void ForkReservation::choose_exit_signal() {
   if (request_.has(ForkFlag::NoWait)) return;   // SIGCHLD
@@ -160,6 +167,7 @@ void ForkReservation::link() {
   if (child.group->session->terminal && parent_.has(kControllingTerminal)) child.set(kControllingTerminal);   // C7
   child.set_parent(new_parent());
   choose_exit_signal();
+  child.parent_thread = parent_thread_for_child();
   child.parent->children.push_back(child);
   join_branch(parent_, child);
   intrusive_ptr_add_ref(&child);          // the tree's, dropped when it is reaped

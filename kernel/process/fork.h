@@ -55,6 +55,7 @@ struct ForkRequest {
   uintptr_t set_child_tid = 0;                 // CLONE_CHILD_SETTID: written in the child's memory
   uintptr_t set_parent_tid = 0;                // CLONE_PARENT_SETTID: written in the parent's memory
   bool bad_tid_kills = false;                  // __tfork: SIGSEGV when set_parent_tid cannot be written (H2)
+  PidNumber pid = 0;                           // clone3's set_tid: the child's pid; 0: any
   uintptr_t store_pidfd = 0;                   // CLONE_PIDFD, pdfork: where the descriptor's number goes
   PidFdKind pidfd_kind = PidFdKind::Handle;
   bool pidfd_close_on_exec = true;
@@ -73,7 +74,7 @@ struct ForkRequest {
 };
 
 // Makes a process and, unless Stopped or Idle, starts it; with ParentWaits, sleeps until it execs or exits.
-// Errors: Again (a table or RLIMIT_NPROC is full, no pid free), NoMem, Inval; RestartAlways if a signal came first (A3).
+// Errors: Again (a table or RLIMIT_NPROC is full, no pid free), NoMem, Inval, Exist (the wanted pid is in use); RestartAlways if a signal came first (A3).
 // Nothing is changed when it fails. The caller is the running thread.
 Result<Ref<Process>> fork(Thread& caller, const ForkRequest& request);
 

@@ -27,12 +27,12 @@ Ref<ProcessGroup> move_to_group(Process& process, Ref<ProcessGroup> group) REQUI
 Result<> set_process_group(Process& caller, PidNumber pid, PidNumber group_number) {
   if (pid < 0 || group_number < 0) return Error(Errno::Inval);
   const Ref<Process> target = pid == 0 ? Ref<Process>(&caller) : find_process(pid);
-  if (!target) return Error(Errno::Srch);
+  if (!target) return Error(find_thread(pid) ? Errno::Inval : Errno::Srch);
   if (group_number == 0) group_number = target->pid();
 
   Ref<ProcessGroup> group, left;   // released after the lock
   sync::SpinGuard guard(tree_lock);
-  if (target->life.load() != LifeState::Alive) return Error(Errno::Srch);
+  if (target->life.load() == LifeState::Reaped) return Error(Errno::Srch);   // one that is not yet reaped has a group
   if (target != &caller) {
     if (target->parent != &caller) return Error(Errno::Srch);
     if (target->has(kExecuted)) return Error(Errno::Acces);

@@ -71,6 +71,18 @@ class PidTable {
     return Ref<Pid>(pid);
   }
 
+  Result<Ref<Pid>> allocate_number(PidNumber wanted) EXCLUDES(ids_lock) {
+    if (wanted < 1 || wanted > max_) return Error(Errno::Inval);
+    if (mem::should_fail()) return Error(Errno::Again);
+    sync::SpinGuard guard(ids_lock);
+    const auto number = static_cast<uint32_t>(wanted);
+    if (pid_numbers_->find(wanted) != pid_numbers_->end()) return Error(Errno::Exist);
+    Pid* pid = TRY(mem::make<Pid>(wanted, /*high=*/true));
+    pids_.take_exactly(number);
+    pid_numbers_->insert(*pid);
+    return Ref<Pid>(pid);
+  }
+
   // From here on it is somebody's.
   void use(Pid& pid) REQUIRES(ids_lock) {
     pid.used_ = true;
@@ -183,6 +195,7 @@ int random_pid_step() { return table->random_step(); }
 void set_random_pid_step(int step) { table->set_random_step(step); }
 
 Result<Ref<Pid>> Pid::allocate(bool high) { return table->allocate(high); }
+Result<Ref<Pid>> Pid::allocate_number(PidNumber number) { return table->allocate_number(number); }
 Result<Ref<Pid>> Pid::make_zero() { return Ref<Pid>(TRY(mem::make<Pid>(0, /*high=*/true))); }
 Pid::~Pid() { table->release(*this); }
 
@@ -218,6 +231,12 @@ Ref<Thread> find_thread(PidNumber shown_id) {
   if (!process) return nullptr;
   sync::SpinGuard guard(process->lock);
   return process->first_thread;
+}
+
+Ref<Process> find_process_of(PidNumber shown_id) {
+  if (shown_id <= kThreadPidOffset) return find_process(shown_id);
+  const Ref<Thread> thread = find_thread(shown_id);
+  return thread ? Ref<Process>(&thread->process()) : nullptr;
 }
 void publish_thread_id(Thread& thread) { table->publish(thread); }
 void withdraw_thread_id(Thread& thread) { table->withdraw(thread); }

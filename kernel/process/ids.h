@@ -28,6 +28,8 @@ class Pid : public RefCounted<Pid>, public mem::FromCache<Pid>, public boost::in
  public:
   // Again when every number is taken; NoMem. `high`: seed row R11 (at least 10, last pid left alone).
   static Result<Ref<Pid>> allocate(bool high = false);
+  // This number, also out of quarantine, the last pid left alone. Inval: no process can have it; Exist: it is in use; NoMem.
+  static Result<Ref<Pid>> allocate_number(PidNumber number);
   static Result<Ref<Pid>> make_zero();   // process 0's, which is never looked up
   ~Pid();   // puts the number into quarantine, if it was ever used
   PidNumber number() const { return number_; }
@@ -54,6 +56,7 @@ Ref<Process> find_process(PidNumber number);       // null: none, an embryo, or 
 Ref<ProcessGroup> find_group(PidNumber number);
 Ref<Session> find_session(PidNumber number);
 Ref<Thread> find_thread(PidNumber shown_id);       // by the id that Linux programs see
+Ref<Process> find_process_of(PidNumber shown_id);  // whose pid this is, or one of whose threads has this id
 
 // The id that Linux sees for a process's first thread is the pid; other threads get ids of a separate random space, shown as
 // internal id + kThreadPidOffset, beyond every pid (P10).

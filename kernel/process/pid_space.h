@@ -65,6 +65,18 @@ class PidSpace {
     ids_.take(number);
     shorten_quarantine();
   }
+  // A certain number, which nobody has: it is free or in quarantine.
+  void take_exactly(uint32_t number) {
+    if (!ids_.is_taken(number)) return take(number);
+    for (uint32_t i = 0; i < waiting_; ++i) {
+      uint32_t& place = quarantine_[(oldest_ + i) % kMostQuarantine];
+      if (place != number) continue;
+      place = quarantine_[oldest_];
+      oldest_ = (oldest_ + 1) % kMostQuarantine;
+      --waiting_;
+      return;
+    }
+  }
   void use(uint32_t number) { last_ = number; }
   void give_back(uint32_t number) { ids_.put_back(number); }
   void release(uint32_t number) {

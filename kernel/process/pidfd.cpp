@@ -20,6 +20,12 @@ file::PollEvents PidFile::poll(file::Poller* poller) {
   return file::kPollIn | file::kPollRdNorm | hung_up;
 }
 
+// -1: reaped, as in Linux.
+void PidFile::describe(file::DetailSink& sink) {
+  const PidNumber pid = process_->life.load() == LifeState::Reaped ? -1 : process_->pid();
+  sink.print("Pid:\t%d\nNSpid:\t%d\n", pid, pid);
+}
+
 // No RTTI: each class has a kind string of its own.
 bool is_process_descriptor(const file::File& file) { return file.kind() == std::string_view("[pidfd]"); }
 
@@ -27,6 +33,10 @@ Result<Ref<Process>> process_of_descriptor(const Process& owner, int descriptor)
   const Ref<file::File> file = TRY(owner.descriptors()->get(descriptor));
   if (!is_process_descriptor(*file)) return Error(Errno::BadF);
   return Ref<Process>(&static_cast<PidFile&>(*file).process());
+}
+
+Result<bool> is_non_blocking(const Process& owner, int descriptor) {
+  return TRY(owner.descriptors()->get(descriptor))->non_blocking();
 }
 
 Result<int> open_pidfd(Process& owner, Ref<Process> target, uint32_t flags) {

@@ -17,6 +17,7 @@ class PidFile final : public file::File, public mem::FromCache<PidFile> {
   ~PidFile() override;   // the last descriptor has been closed: an owner lets go of its process
   Process& process() const { return *process_; }
   file::PollEvents poll(file::Poller* poller) override;
+  void describe(file::DetailSink& sink) override;
   const char* kind() const override { return "[pidfd]"; }
   using mem::FromCache<PidFile>::operator new;
   using mem::FromCache<PidFile>::operator delete;
@@ -29,6 +30,8 @@ class PidFile final : public file::File, public mem::FromCache<PidFile> {
 bool is_process_descriptor(const file::File& file);
 // The process of a descriptor; BadF if it is none, or of another kind.
 Result<Ref<Process>> process_of_descriptor(const Process& owner, int descriptor);
+// Whether waitid(2) by this descriptor says Again instead of waiting.
+Result<bool> is_non_blocking(const Process& owner, int descriptor);
 // A descriptor in the table of `owner`, close-on-exec as Linux has it.
 Result<int> open_pidfd(Process& owner, Ref<Process> target, uint32_t flags);
 

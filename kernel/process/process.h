@@ -58,6 +58,7 @@ enum ProcessFlag : uint32_t {
   kTraced = 1u << 19,            // one of its threads at least
   kLibcPinned = 1u << 20,        // PS_LIBCPIN: pinsyscalls has been called
   kByDescriptor = 1u << 21,      // pdfork's: its creator waits for it by its descriptor or pid alone
+  kTellsOfThreadsEnd = 1u << 22, // a child of it has, or had, a parent-death signal
 };
 
 struct StackPart {               // of the stack that a program found when it started
@@ -122,6 +123,7 @@ class Process final : public RefCounted<Process>,
   void set_parent(Process& new_parent) REQUIRES(tree_lock);
   std::atomic<PidNumber> parent_pid{0};        // readable without the lock: getppid(2)
   Ref<Process> parent;                         // who waits for it: its creator, init or a subreaper
+  PidNumber parent_thread = 0;                 // the parent's thread that made it: process/parent_thread.h
   ProcessList<SiblingTag> children;            // alive
   ProcessList<SiblingTag> zombies;             // ended, not yet waited for: wait4 finds one at once
   ProcessTracees tracees;                      // threads that it traces, its own children's or others' (K4)

@@ -4,7 +4,7 @@
 #include <cstring>
 
 #include "base/random.h"
-#include "machine/cpu.h"
+#include "machine/processor.h"
 #include "machine/signal_frame.h"
 
 namespace tine::process {
@@ -111,7 +111,7 @@ void write_words(Image& image, uintptr_t base, const Plan& plan, const InitialSt
   image.auxiliary(kSecure, stack.secure);
   image.auxiliary(kRandom, base + plan.random);
   image.auxiliary(kCapabilities, machine::hardware_capabilities());
-  image.auxiliary(kCapabilities2, 0);
+  image.auxiliary(kCapabilities2, machine::hardware_capabilities2());
   image.auxiliary(kClockTick, kClockTicksPerSecond);
   image.auxiliary(kPlatformName, base + plan.platform);
   image.auxiliary(kExecutableName, base + plan.name);

@@ -2,6 +2,7 @@
 #include "process/reap.h"
 
 #include "process/exit.h"
+#include "process/parent_thread.h"
 #include "process/reaper.h"
 #include "process/tracing.h"
 
@@ -76,16 +77,14 @@ void tell_or_reap(Process& zombie, Reaped& reaped) REQUIRES(tree_lock) {
 // Whatever its creator wanted, the new parent waits for it among all, and hears of its end in the usual way.
 void give_to(Process& reaper, Process& child) REQUIRES(tree_lock) {
   child.set_parent(reaper);
+  child.parent_thread = reaper.pid();
   child.exit_signal = kSigChld;
   child.clear(kByDescriptor);
 }
 
 void adopt(Process& child, Process& reaper) REQUIRES(tree_lock) {
   give_to(reaper, child);
-  if (child.parent_death_signal != 0) {
-    SignalInfo info = kernel_signal(child.parent_death_signal);
-    send_signal(child, info);
-  }
+  tell_of_parent_death(child);
 }
 
 // Is `child` what links its group to its parent's in the same session?

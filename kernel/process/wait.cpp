@@ -3,6 +3,7 @@
 // live. A process also waits for the threads that it traces: for their stops, whatever it asks for, and their ends.
 // Source: wait4(2), waitid(2), ptrace(2). Seed rows K1, K4, R7, R13.
 #include "process/exit.h"
+#include "process/parent_thread.h"
 #include "process/process.h"
 #include "process/reap.h"
 #include "process/thread.h"
@@ -13,12 +14,13 @@ namespace tine::process {
 namespace {
 
 constexpr uint32_t kNoHang = 1, kWantStopped = 2, kWantExited = 4, kWantContinued = 8, kNoReap = 0x01000000,
-                   kWantAll = 0x40000000, kWantClone = 0x80000000;
+                   kOwnThread = 0x20000000, kWantAll = 0x40000000, kWantClone = 0x80000000;
 constexpr int kCldExited = 1, kCldKilled = 2, kCldDumped = 3, kCldTrapped = 4, kCldStopped = 5, kCldContinued = 6;
 
 class ChildSearch {
  public:
-  ChildSearch(Process& parent, const WaitRequest& request) : parent_(parent), request_(request) {}
+  ChildSearch(Thread& caller, const WaitRequest& request)
+      : parent_(caller.process()), caller_id_(caller.shown_id()), request_(request) {}
 
   // True: there is an answer, in `result`: a child's change, or an error. A single process is found by its number; else
   // each child is looked at at most once.
@@ -59,6 +61,7 @@ class ChildSearch {
  private:
   bool eligible(const Process& child) const REQUIRES(tree_lock) {
     const bool is_named = request_.what == WaitFor::Pid || request_.what == WaitFor::PidFd;
+    if ((request_.options & kOwnThread) != 0 && parent_thread_of(child) != caller_id_) return false;
     if (child.has(kByDescriptor)) return is_named;
     if (request_.what == WaitFor::Group &&
         child.group->id->number() != (request_.id == 0 ? parent_.group->id->number() : request_.id))
@@ -164,6 +167,7 @@ class ChildSearch {
   }
 
   Process& parent_;
+  const PidNumber caller_id_;
   const WaitRequest& request_;
 };
 
@@ -176,7 +180,7 @@ Usage WaitResult::usage() const {
 }
 
 Result<WaitResult> wait_for_child(Thread& caller, const WaitRequest& request) {
-  ChildSearch search(caller.process(), request);
+  ChildSearch search(caller, request);
   Result<WaitResult> result;
   if (request.options & kNoHang) return search.look(result) ? result : WaitResult{};
   TRY(sched::wait_until(caller.process().child_wait, {"wait"}, [&] { return search.look(result); }));

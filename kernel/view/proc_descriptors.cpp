@@ -46,6 +46,7 @@ Result<> print_descriptor(TextSink& sink, const Subject& subject) {
   sink.print("flags:\t0%o\n", file->flags() | (close_on_exec ? file::kCloseOnExec : 0));
   sink.print("mnt_id:\t%u\n", file->path().empty() ? 0 : file->path().mount()->id());
   sink.print("ino:\t%llu\n", static_cast<unsigned long long>(stat.inode));
+  file->describe(sink);
   return {};
 }
 

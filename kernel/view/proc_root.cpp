@@ -112,12 +112,6 @@ Result<> print_boot_line(TextSink& sink, const Subject&) {
   return {};
 }
 
-Result<> print_cpuinfo(TextSink& sink, const Subject&) {
-  for (unsigned cpu = 0; cpu < machine::cpu_count(); ++cpu)
-    sink.print("processor\t: %u\ncpu cores\t: 1\nsiblings\t: 1\nphysical id\t: %u\n\n", cpu, cpu);
-  return {};
-}
-
 Result<> print_filesystems(TextSink& sink, const Subject&) {
   for (file::FileSystemType* type = file::first_file_system(); type != nullptr; type = type->next)
     sink.print("nodev\t%s\n", type->name);
@@ -162,9 +156,11 @@ Result<std::string_view> read_mounts(std::span<char> into, const Subject&) { ret
 
 Result<Ref<file::Entry>> find_process_entry(file::Entry& here, std::string_view name, const Subject&) {
   const PidNumber pid = TRY(parse_name(name));
-  const Ref<Process> process = process::find_process(pid);
+  const Ref<Process> process = process::find_process_of(pid);
   if (pid == 0 || !process) return Error(Errno::NoEnt);
-  return make_entry(here, name, kProcessNode, {.pid = pid, .start_time = process->start_time});
+  // By the id of a thread, which is not listed, there is that thread's view of its process.
+  const PidNumber thread = pid != process->pid() ? pid : 0;
+  return make_entry(here, name, kProcessNode, {.pid = process->pid(), .start_time = process->start_time, .tid = thread});
 }
 
 Result<> list_processes(uint64_t from, Listing& listing, const Subject&) {

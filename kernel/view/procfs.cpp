@@ -112,6 +112,9 @@ class ProcInode final : public Inode, public mem::FromCache<ProcInode> {
   }
   Result<> truncate(uint64_t) override { return {}; }   // for the shell's ">"
 
+  const Node& node() const { return node_; }
+  const Subject& subject() const { return subject_; }
+
  private:
   Result<> check_guard() const {
     if (!node_.guarded) return {};
@@ -173,6 +176,14 @@ Result<Ref<process::Thread>> thread_of(const Subject& subject) {
   }
   if (!thread || &thread->process() != process.get()) return Error(Errno::Srch);
   return thread;
+}
+
+Result<Ref<Process>> process_of_directory(const file::File& file) {
+  const file::Inode* inode = file.path().empty() ? nullptr : file.inode();
+  if (inode == nullptr || &inode->file_system != procfs) return Error(Errno::BadF);
+  const auto& place = static_cast<const ProcInode&>(*inode);
+  if (&place.node() != &kProcessNode) return Error(Errno::BadF);
+  return process_of(place.subject());
 }
 
 process::Inspector inspector() {

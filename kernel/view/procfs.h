@@ -71,6 +71,8 @@ Result<Ref<file::Entry>> make_entry(file::Entry& here, std::string_view name, co
 // --- For the nodes' functions ---
 Result<Ref<process::Process>> process_of(const Subject& subject);     // Srch when it is gone
 Result<Ref<process::Thread>> thread_of(const Subject& subject);       // of a process: its first thread
+// The process whose directory in a /proc an open file is; BadF when it is none.
+Result<Ref<process::Process>> process_of_directory(const file::File& file);
 // The running process, as who looks into others. What guarded nodes show they take from it, whatever has been checked before.
 process::Inspector inspector();
 file::Path root_of_caller();
@@ -86,6 +88,7 @@ extern const Directory kTineDirectory;       // proc_tine.cpp
 extern const Directory kSettingDirectory;    // proc_settings.cpp: sys/, made of the registered settings
 
 // --- What nodes print ---
+Result<> print_cpuinfo(TextSink&, const Subject&);       // proc_cpuinfo.cpp
 Result<> print_stat(TextSink&, const Subject&);          // proc_stat.cpp
 Result<> print_statm(TextSink&, const Subject&);
 Result<> print_status(TextSink&, const Subject&);        // proc_status.cpp

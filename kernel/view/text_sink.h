@@ -6,13 +6,14 @@
 #include <span>
 #include <string_view>
 
+#include "file/file.h"
 #include "mem/buffer.h"
 
 namespace tine::view {
 
-class TextSink {
+class TextSink final : public file::DetailSink {
  public:
-  [[gnu::format(printf, 2, 3)]] void print(const char* format, ...);
+  [[gnu::format(printf, 2, 3)]] void print(const char* format, ...) override;
   void put(std::string_view text);
   void put(char c) { put({&c, 1}); }
   // As fields of /proc/mounts and the like are written: blanks, newlines and backslashes as octal numbers.

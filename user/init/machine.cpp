@@ -38,7 +38,9 @@ void mount_file_systems() {
 }
 
 void tell_host(const char* text) {
-  const int port = open("/dev/ttyS1", O_RDWR | O_NOCTTY | O_CLOEXEC);
+  int port = open("/dev/ttyS1", O_RDWR | O_NOCTTY | O_CLOEXEC);
+  // The only one, on machines that have no second.
+  if (port < 0) port = open("/dev/ttyS0", O_RDWR | O_NOCTTY | O_CLOEXEC);
   if (port < 0) return;
   struct termios modes;
   if (tcgetattr(port, &modes) == 0) {

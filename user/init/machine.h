@@ -7,7 +7,7 @@ namespace init {
 // Mounts what programs expect under /proc, /dev and /sys. What this kernel does not have is left out.
 void mount_file_systems();
 
-// Writes a line to the second serial port, which the host reads. Nothing happens on a machine without one.
+// Writes a line to the serial port that the host reads: the second, or the first on a machine that has no second.
 void tell_host(const char* text);
 
 // Hands the status to the host and ends the machine.

@@ -5,6 +5,7 @@
 #include "abi/linux/system.h"
 #include "identity/set_ids.h"
 #include "machine/context.h"
+#include "process/parent_thread.h"
 #include "process/reaper.h"
 
 namespace tine::abi::linux_abi {
@@ -114,21 +115,13 @@ CallResult sys_prctl(const Call& call) {
   Process& process = call.process();
   const uint64_t value = call.args[1];
   switch (call.as_int(0)) {
-    case kSetDeathSignal: {
+    case kSetDeathSignal:
       if (value > process::kSignalCount) return Error(Errno::Inval);
-      sync::SpinGuard guard(process.lock);
-      process.parent_death_signal = static_cast<int>(value);
+      TRY(process::set_parent_death_signal(process, static_cast<int>(value)));
       return 0;
-    }
-    case kGetDeathSignal: {
-      int signal = 0;
-      {
-        sync::SpinGuard guard(process.lock);
-        signal = process.parent_death_signal;
-      }
-      TRY(call.pointer<int32_t>(1).store(signal));
+    case kGetDeathSignal:
+      TRY(call.pointer<int32_t>(1).store(process::parent_death_signal(process)));
       return 0;
-    }
     case kGetDumpable:
       return process.has(process::kDumpable);
     case kSetDumpable:

@@ -9,6 +9,7 @@
 #include "process/inspection.h"
 #include "process/pidfd.h"
 #include "process/unshare.h"
+#include "view/procfs.h"
 
 namespace tine::abi::linux_abi {
 
@@ -32,6 +33,8 @@ struct CloneArguments {
   uint64_t flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls, set_tid, set_tid_size, cgroup;
 };
 constexpr size_t kCloneArgumentsFirst = 64;
+constexpr uint64_t kCloneKnown = 0xffffffff | kCloneClearSigHand | kCloneIntoCgroup;
+constexpr uint64_t kDeepestPidNamespace = 32;
 
 CallResult clone_thread(const Call& call, const ForkRequest& request) {
   const Ref<process::Thread> thread = TRY(process::make_thread(call.thread, request));
@@ -45,7 +48,6 @@ CallResult clone_process(const Call& call, const ForkRequest& request) {
 
 Result<> check_clone_flags(uint64_t flags) {
   if (flags & (kCloneNewMask | kCloneNewNs)) return Error(Errno::Inval);   // no namespaces
-  if (flags & kCloneIntoCgroup) return Error(Errno::NoSys);
   if ((flags & kCloneSigHand) && !(flags & kCloneVm)) return Error(Errno::Inval);
   if ((flags & kCloneThread) && !(flags & kCloneSigHand)) return Error(Errno::Inval);
   if ((flags & kCloneThread) && (~flags & (kCloneFs | kCloneFiles))) return Error(Errno::Inval);
@@ -53,10 +55,11 @@ Result<> check_clone_flags(uint64_t flags) {
   return {};
 }
 
-CallResult clone(const Call& call, const CloneArguments& arguments) {
+CallResult clone(const Call& call, const CloneArguments& arguments, PidNumber wanted_pid = 0) {
   const uint64_t flags = arguments.flags;
   TRY(check_clone_flags(flags));
   ForkRequest request;
+  request.pid = wanted_pid;
   request.kind = (flags & kCloneVfork) && (flags & kCloneVm) ? ForkKind::Vfork
                  : (flags & (kCloneVm | kCloneFiles))        ? ForkKind::Rfork
                                                              : ForkKind::Fork;
@@ -112,6 +115,41 @@ CallResult sys_clone(const Call& call) {
   return clone(call, arguments);
 }
 
+namespace {
+
+Result<> check_clone3(const CloneArguments& arguments, size_t size) {
+  const uint64_t flags = arguments.flags;
+  if (flags & (~kCloneKnown | kCloneDetached | 0x7f)) return Error(Errno::Inval);
+  if (arguments.exit_signal > process::kSignalCount) return Error(Errno::Inval);
+  if ((flags & (kCloneThread | kCloneParent)) && arguments.exit_signal != 0) return Error(Errno::Inval);
+  if ((flags & kCloneSigHand) && (flags & kCloneClearSigHand)) return Error(Errno::Inval);
+  if ((arguments.stack == 0) != (arguments.stack_size == 0)) return Error(Errno::Inval);
+  if (arguments.stack > machine::kUserEnd || arguments.stack_size > machine::kUserEnd - arguments.stack)
+    return Error(Errno::Inval);
+  if (arguments.set_tid_size > kDeepestPidNamespace || (arguments.set_tid == 0) != (arguments.set_tid_size == 0))
+    return Error(Errno::Inval);
+  if (flags & kCloneIntoCgroup) {   // no descriptor is one of a control group
+    if (size < sizeof(CloneArguments) || arguments.cgroup > INT32_MAX) return Error(Errno::Inval);
+    return Error(Errno::BadF);
+  }
+  return {};
+}
+
+// Which pid the caller asks for; 0: any. There is one pid namespace, and so at most one number. Threads have no numbers to
+// choose from (P10).
+Result<PidNumber> wanted_pid(const Call& call, const CloneArguments& arguments) {
+  if (arguments.set_tid_size == 0) return 0;
+  const auto pid = TRY(vm::UserPtr<const PidNumber>(arguments.set_tid).load());
+  if (arguments.set_tid_size > 1 || (arguments.flags & kCloneThread) || pid < 1 || pid > process::pid_max())
+    return Error(Errno::Inval);
+  const auto credentials = call.process().credentials();
+  if (!credentials->capable(identity::Capability::CheckpointRestore) && !credentials->capable(identity::Capability::SysAdmin))
+    return Error(Errno::Perm);
+  return pid;
+}
+
+}  // namespace
+
 CallResult sys_clone3(const Call& call) {
   const size_t size = call.args[1];
   if (size < kCloneArgumentsFirst) return Error(Errno::Inval);
@@ -121,12 +159,10 @@ CallResult sys_clone3(const Call& call) {
   TRY(vm::copy_in(&arguments, call.args[0], known));
   for (size_t offset = known; offset < size; ++offset)   // a newer caller's fields must not ask for anything
     if (TRY(vm::UserPtr<const uint8_t>(call.args[0] + offset).load()) != 0) return Error(Errno::TooBig);
-  if (arguments.flags & (kCloneDetached | 0xff) || arguments.exit_signal > 64) return Error(Errno::Inval);
-  if ((arguments.stack == 0) != (arguments.stack_size == 0)) return Error(Errno::Inval);
-  if (arguments.set_tid_size != 0) return Error(Errno::Perm);
-  if ((arguments.flags & (kCloneThread | kCloneParent)) && arguments.exit_signal != 0) return Error(Errno::Inval);
+  TRY(check_clone3(arguments, size));
+  const PidNumber pid = TRY(wanted_pid(call, arguments));
   arguments.flags &= ~(kCloneSysVSem | kCloneIo);
-  return clone(call, arguments);
+  return clone(call, arguments, pid);
 }
 
 CallResult sys_exit(const Call& call) { process::exit_thread(call.thread, process::exit_code_status(call.as_int(0))); }
@@ -173,7 +209,7 @@ CallResult sys_wait4(const Call& call) {
   if (pid == INT32_MIN) return Error(Errno::Srch);
   request.what = pid == -1 ? process::WaitFor::Any : pid > 0 ? process::WaitFor::Pid : process::WaitFor::Group;
   request.id = pid > 0 ? pid : pid < -1 ? -pid : 0;
-  request.options = (options & ~kNoThread) | kExited;
+  request.options = options | kExited;
   const process::WaitResult result = TRY(process::wait_for_child(call.thread, request));
   if (result.pid == 0) return 0;
   if (const auto status = call.pointer<int>(1)) TRY(status.store(result.status));
@@ -202,7 +238,7 @@ CallResult sys_waitid(const Call& call) {
       !(options & (kUntraced | kExited | kContinued)))
     return Error(Errno::Inval);
   process::WaitRequest request;
-  request.options = options & ~kNoThread;
+  request.options = options;
   request.id = call.as_int(1);
   Ref<Process> target;
   switch (call.as_int(0)) {
@@ -222,7 +258,11 @@ CallResult sys_waitid(const Call& call) {
       break;
     default: return Error(Errno::Inval);
   }
+  // A descriptor that must not wait says so, while WNOHANG says that nothing has happened yet.
+  const bool again = target && !(options & kNoHang) && TRY(process::is_non_blocking(call.process(), request.id));
+  if (again) request.options |= kNoHang;
   const process::WaitResult result = TRY(process::wait_for_child(call.thread, request));
+  if (again && result.pid == 0) return Error(Errno::Again);
   if (const auto to = call.pointer<process::SignalInfo>(2)) TRY(to.store(to_signal_info(result)));
   TRY(store_usage(call.pointer<LinuxUsage>(4), result.usage()));
   return 0;
@@ -244,7 +284,7 @@ namespace {
 Result<Ref<Process>> process_or_self(const Call& call, PidNumber pid) {
   if (pid < 0) return Error(Errno::Inval);
   if (pid == 0) return Ref<Process>(&call.process());
-  Ref<Process> found = process::find_process(pid);
+  Ref<Process> found = process::find_process_of(pid);
   if (!found) return Error(Errno::Srch);
   return found;
 }
@@ -273,14 +313,23 @@ CallResult sys_pidfd_open(const Call& call) {
   const uint32_t flags = call.as_unsigned(1);
   if ((flags & ~file::kNonBlock) != 0 || call.as_int(0) <= 0) return Error(Errno::Inval);
   Ref<Process> target = process::find_process(call.as_int(0));
-  if (!target) return Error(Errno::Srch);
+  if (!target) return Error(process::find_thread(call.as_int(0)) ? Errno::Inval : Errno::Srch);
   return static_cast<uint64_t>(TRY(process::open_pidfd(call.process(), std::move(target), flags)));
 }
+
+namespace {
+// By a pidfd, or by a process's directory in /proc, from the times before there were pidfds.
+Result<Ref<Process>> process_to_signal(const Call& call) {
+  const Ref<file::File> file = TRY(call.process().descriptors()->get(call.as_int(0)));
+  if (process::is_process_descriptor(*file)) return process::process_of_descriptor(call.process(), call.as_int(0));
+  return view::process_of_directory(*file);
+}
+}  // namespace
 
 CallResult sys_pidfd_send_signal(const Call& call) {
   const int signal = call.as_int(1);
   if (call.args[3] != 0 || signal < 0 || signal > process::kSignalCount) return Error(Errno::Inval);
-  const Ref<Process> target = TRY(process::process_of_descriptor(call.process(), call.as_int(0)));
+  const Ref<Process> target = TRY(process_to_signal(call));
   process::SignalInfo info = process::user_signal(signal, call.process());
   if (const auto from = call.pointer<process::SignalInfo>(2)) {
     info = TRY(from.load());

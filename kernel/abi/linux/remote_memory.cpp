@@ -70,7 +70,7 @@ Result<size_t> copy_piece(vm::AddressSpace& remote, uintptr_t there, uintptr_t h
 
 CallResult copy(const Call& call, Direction direction) {
   if (call.args[5] != 0) return Error(Errno::Inval);
-  const Ref<process::Process> target = process::find_process(call.as_int(0));
+  const Ref<process::Process> target = process::find_process_of(call.as_int(0));
   if (!target) return Error(Errno::Srch);
   const process::Inspector inspector(call.process(), process::InspectorIds::Real);
   const Ref<vm::AddressSpace> remote = TRY(inspector.memory_of(*target));

@@ -108,7 +108,7 @@ CallResult sys_prlimit64(const Call& call) {
   Limit given;
   if (wanted) given = TRY(wanted.load());
 
-  const Ref<Process> target = pid == 0 ? Ref<Process>(&call.process()) : process::find_process(pid);
+  const Ref<Process> target = pid == 0 ? Ref<Process>(&call.process()) : process::find_process_of(pid);
   if (!target) return Error(Errno::Srch);
   TRY(check_may_limit(call.process(), *target));
   const auto limits = target->limits();

@@ -180,7 +180,7 @@ CallResult sys_kill(const Call& call) {
   TRY(check_signal_number(signal));
   const SignalInfo info = process::user_signal(signal, sender);
   if (pid > 0) {
-    const Ref<Process> target = process::find_process(pid);
+    const Ref<Process> target = process::find_process_of(pid);
     if (target == nullptr) return Error(Errno::Srch);
     TRY(process::signal_from(sender, *target, info));
     return 0;
@@ -215,7 +215,7 @@ CallResult sys_tgkill(const Call& call) {
 CallResult sys_rt_sigqueueinfo(const Call& call) {
   const PidNumber pid = call.as_int(0);
   const SignalInfo info = TRY(load_queued_info(call.as_int(1), call.args[2], pid == call.process().pid()));
-  const Ref<Process> target = pid > 0 ? process::find_process(pid) : nullptr;
+  const Ref<Process> target = pid > 0 ? process::find_process_of(pid) : nullptr;
   if (target == nullptr) return Error(Errno::Srch);
   TRY(process::signal_from(call.process(), *target, info));
   return 0;

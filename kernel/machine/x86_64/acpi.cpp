@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // A reader of four ACPI tables; no AML interpreter: the only thing wanted from the DSDT, the package \_S5_,
-// is found by its bytes. Without ACPI the MP table tells of CPUs; without both there is one CPU, and an I/O APIC at the usual
-// place. Source: ACPI 6.5, chapter 5.
+// is found by its bytes. Tables whose bytes do not add up to zero are not used. Without ACPI the MP table tells of CPUs; without
+// both there is one CPU, and an I/O APIC at the usual place. Source: ACPI 6.5, chapter 5.
 #include "machine/x86_64/acpi.h"
 
 #include <algorithm>
@@ -37,6 +37,12 @@ class AcpiTable {
     if (offset + sizeof(T) <= bytes_.size()) memcpy(&value, bytes_.data() + offset, sizeof(T));
     return value;
   }
+  // Whether the first `size` bytes add up to zero.
+  bool adds_up(size_t size) const {
+    uint8_t sum = 0;
+    for (const uint8_t byte : bytes_.first(std::min(size, bytes_.size()))) sum = static_cast<uint8_t>(sum + byte);
+    return sum == 0;
+  }
   std::string_view text(size_t offset, size_t size) const {
     if (offset + size > bytes_.size()) return {};
     return {reinterpret_cast<const char*>(bytes_.data() + offset), size};
@@ -47,26 +53,46 @@ class AcpiTable {
 };
 
 AcpiTable table_at(PhysAddr address) {
-  if (address == 0 || address + kHeaderSize > physical_map_end()) return {};
+  const auto refuse = [&](const char* why) {
+    log(LogLevel::Warning, "acpi: the table at %#llx %s; not used", static_cast<unsigned long long>(address), why);
+    return AcpiTable();
+  };
+  const PhysAddr end = physical_map_end();
+  if (address == 0) return {};
+  if (address > end || end - address < kHeaderSize) return refuse("lies outside of the memory map");
   const auto* bytes = physical_to_virtual<const uint8_t>(address);
   uint32_t size;
   memcpy(&size, bytes + 4, sizeof size);
-  if (size < kHeaderSize || address + size > physical_map_end()) return {};
-  return AcpiTable({bytes, size});
+  if (size < kHeaderSize || size > end - address) return refuse("has a size that makes no sense");
+  const AcpiTable table({bytes, size});
+  return table.adds_up(size) ? table : refuse("has a wrong checksum");
 }
 
-// The root pointer that the loader named, or else the one in the BIOS area.
-AcpiTable find_root_pointer() {
-  constexpr std::string_view kSignature = "RSD PTR ";
-  constexpr size_t kSize = 36;
-  const auto at = [](PhysAddr address) {
-    return AcpiTable({physical_to_virtual<const uint8_t>(address), kSize});
-  };
-  if (const PhysAddr named = rsdp_address(); named != 0 && named + kSize <= physical_map_end())
-    return at(named);
-  for (PhysAddr address = 0xe0000; address < 0x100000; address += 16)
-    if (at(address).text(0, 8) == kSignature) return at(address);
+// The root pointer there, or nothing. The first version has 20 bytes (ACPI 6.5, 5.2.5.3).
+AcpiTable root_pointer_at(PhysAddr address) {
+  constexpr size_t kSize = 36, kFirstVersionSize = 20;
+  if (address > physical_map_end() || physical_map_end() - address < kSize) return {};
+  const AcpiTable pointer({physical_to_virtual<const uint8_t>(address), kSize});
+  return pointer.text(0, 8) == "RSD PTR " && pointer.adds_up(kFirstVersionSize) ? pointer : AcpiTable();
+}
+
+AcpiTable scan_for_root_pointer(PhysAddr start, PhysAddr end) {
+  for (PhysAddr address = start; address < end; address += 16)
+    if (const AcpiTable pointer = root_pointer_at(address)) return pointer;
   return {};
+}
+
+// The root pointer that the loader named, or else the one in the extended BIOS data area, whose segment stands at 0x40e, or
+// in the BIOS area. Firecracker writes one there and does not name it.
+AcpiTable find_root_pointer() {
+  if (const PhysAddr named = rsdp_address(); named != 0)
+    if (const AcpiTable pointer = root_pointer_at(named)) return pointer;
+  uint16_t segment;
+  memcpy(&segment, physical_to_virtual<const uint8_t>(0x40e), sizeof segment);
+  const PhysAddr extended_data = PhysAddr{segment} << 4;
+  if (extended_data >= 0x8'0000 && extended_data < 0x10'0000 - 1_KiB)
+    if (const AcpiTable pointer = scan_for_root_pointer(extended_data, extended_data + 1_KiB)) return pointer;
+  return scan_for_root_pointer(0xe'0000, 0x10'0000);
 }
 
 AcpiTable find_table(std::string_view signature) {
@@ -128,28 +154,39 @@ AcpiRegister generic_address(const AcpiTable& table, size_t offset) {
 }
 
 // Name (_S5_, Package { SLP_TYPa, SLP_TYPb, ... }): 08 "_S5_" 12 length count, then integers as 0, 1 or 0A
-// byte.
+// byte. Hardware-reduced machines use the first only, and may have no other.
 void read_sleep_types(const AcpiTable& dsdt) {
   for (size_t offset = kHeaderSize; offset + 4 <= dsdt.size(); offset++) {
     if (dsdt.text(offset, 4) != "_S5_" || dsdt.get<uint8_t>(offset + 4) != 0x12) continue;
     size_t at = offset + 5;
     at += 1 + (dsdt.get<uint8_t>(at) >> 6);  // the length says in its top bits how many bytes follow
-    at += 1;                                 // the count
-    for (uint8_t& type : info.sleep_type) {
+    const size_t count = std::min<size_t>(dsdt.get<uint8_t>(at++), std::size(info.sleep_type));
+    for (uint8_t& type : std::span(info.sleep_type).first(count)) {
       if (dsdt.get<uint8_t>(at) == 0x0a) at++;
       type = dsdt.get<uint8_t>(at++);
     }
-    info.can_sleep = true;
+    info.can_sleep = count != 0;
     return;
   }
 }
 
+// A port of a block that the table names twice: as a port, or in the longer form, which wins (ACPI 6.5, 5.2.9).
+uint16_t block_port(const AcpiTable& fadt, size_t offset, size_t long_offset) {
+  const AcpiRegister block = generic_address(fadt, long_offset);
+  if (block.present && !block.in_memory) return static_cast<uint16_t>(block.address);
+  return static_cast<uint16_t>(fadt.get<uint32_t>(offset));
+}
+
 void read_fadt(const AcpiTable& fadt) {
-  constexpr uint32_t kHasResetRegister = 1u << 10;
+  constexpr uint32_t kHasResetRegister = 1u << 10, kHardwareReduced = 1u << 20;
   const uint32_t flags = fadt.get<uint32_t>(112);
-  info.power_control[0] = static_cast<uint16_t>(fadt.get<uint32_t>(64));
-  info.power_control[1] = static_cast<uint16_t>(fadt.get<uint32_t>(68));
-  info.power_timer_port = static_cast<uint16_t>(fadt.get<uint32_t>(76));
+  // What a hardware-reduced table says of these blocks means nothing (ACPI 6.5, 5.2.9), but for Cloud Hypervisor's timer,
+  // which is only believed when it counts.
+  if (!(flags & kHardwareReduced)) {
+    info.power_control[0] = block_port(fadt, 64, 172);
+    info.power_control[1] = block_port(fadt, 68, 184);
+  }
+  info.power_timer_port = block_port(fadt, 76, 208);
   info.century_register = fadt.get<uint8_t>(108);
   if (flags & kHasResetRegister) {
     info.reset = generic_address(fadt, 116);

@@ -163,6 +163,8 @@ bool contains_ram(PhysAddr start, PhysAddr end) {
                              [&](auto& range) { return range.start < end && start < range.end; });
 }
 
+PhysAddr ram_end() { return cached.all().empty() ? 0 : cached.all().back().end; }
+
 PhysAddr take_boot_pages(size_t count) {
   const size_t size = count * kPageSize;
   for (MemoryRange& range : usable.all()) {

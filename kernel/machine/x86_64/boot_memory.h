@@ -20,6 +20,7 @@ PhysAddr rsdp_address();  // 0: the loader gave none
 
 // Whether firmware says that [start, end) holds some RAM, ACPI tables included: such memory is mapped cached.
 bool contains_ram(PhysAddr start, PhysAddr end);
+PhysAddr ram_end();  // of all of that
 
 // Zeroed pages below 4 GiB that nobody gets back. Panics when there are none.
 PhysAddr take_boot_pages(size_t count);

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Time: the cycle counter, scaled by a 32.32 fixed-point multiplication; and the one-shot timer of the local
-// APIC, by deadline where the CPU has that, else by count. The counter's rate comes from CPUID, or is
-// measured against the legacy timer or ACPI's. The counters of all CPUs agree: smp.cpp sees to it.
+// APIC, by deadline where the CPU has that, else by count. The counter's rate comes from CPUID or from KVM, or is
+// measured against ACPI's timer or the legacy one; the date comes from KVM or from the real-time clock. A machine need
+// not have any of them in particular. The counters of all CPUs agree: smp.cpp sees to it.
 #include "machine/clock.h"
 
 #include <algorithm>
+#include <optional>
 
 #include "base/assert.h"
 #include "base/log.h"
@@ -14,6 +16,7 @@
 #include "machine/x86_64/apic.h"
 #include "machine/x86_64/clock_device.h"
 #include "machine/x86_64/cpu_features.h"
+#include "machine/x86_64/kvm_clock.h"
 #include "machine/x86_64/per_cpu.h"
 #include "machine/x86_64/real_time_clock.h"
 #include "machine/x86_64/registers.h"
@@ -49,6 +52,7 @@ uint64_t ratio(uint64_t dividend, uint64_t divisor) {
 
 // A counter of known rate to measure others against.
 struct ReferenceClock {
+  const char* name;
   uint32_t (*read)();  // counts up
   uint32_t mask;
   uint64_t hertz;
@@ -69,9 +73,15 @@ void start_legacy_timer() {
   write_port8(0x42, 0);
 }
 
+uint32_t read_apic_timer() { return ~apic_timer_count(); }
+uint32_t read_cycles() { return static_cast<uint32_t>(read_tsc()); }
+
+// Few tries: each counter moves within a microsecond, and where it is absent every access may be a long way, through the
+// hypervisor's process.
 bool advances(const ReferenceClock& clock) {
+  constexpr int kTries = 1000;
   const uint32_t before = clock.read();
-  for (int i = 0; i < 10000; i++)
+  for (int i = 0; i < kTries; i++)
     if (((clock.read() - before) & clock.mask) != 0) return true;
   return false;
 }
@@ -97,6 +107,7 @@ Sample sample(const ReferenceClock& clock) {
 
 struct Rates {
   uint64_t tsc = 0, apic = 0;  // hertz; 0: not known
+  const char* tsc_source = nullptr;
 };
 
 Rates rates_from_cpuid() {
@@ -111,52 +122,99 @@ Rates rates_from_cpuid() {
     rates.tsc = uint64_t{hypervisor.eax} * 1000;
     rates.apic = uint64_t{hypervisor.ebx} * 1000;
   }
+  if (rates.tsc != 0) rates.tsc_source = "CPUID";
   return rates;
 }
 
-ReferenceClock find_reference_clock() {
+// One that the machine has, whose rate is fixed by a standard.
+std::optional<ReferenceClock> find_standard_timer() {
   if (acpi_info().power_timer_port != 0) {
-    const ReferenceClock power_timer = {read_power_timer, 0xff'ffff, 3'579'545};
+    const ReferenceClock power_timer = {"ACPI's timer", read_power_timer, 0xff'ffff, 3'579'545};
     if (advances(power_timer)) return power_timer;
   }
   start_legacy_timer();
-  const ReferenceClock legacy_timer = {read_legacy_timer, 0xffff, 1'193'182};
+  const ReferenceClock legacy_timer = {"the legacy timer", read_legacy_timer, 0xffff, 1'193'182};
   if (advances(legacy_timer)) return legacy_timer;
+  return {};
+}
+
+// The APIC's timer must run. It comes last: nothing tells its rate, but KVM and QEMU both count nanoseconds.
+ReferenceClock find_reference_clock() {
+  if (const auto timer = find_standard_timer()) return *timer;
+  const ReferenceClock apic_timer = {"the APIC's timer, taken to count nanoseconds", read_apic_timer, ~uint32_t{0},
+                                     kSecond};
+  if (advances(apic_timer)) return apic_timer;
   panic("clock: nothing to measure the cycle counter against");
 }
 
-Rates measured_rates() {
-  constexpr uint64_t kWindowsPerSecond = 1000;  // one millisecond
-  const ReferenceClock clock = find_reference_clock();
-  const uint32_t window = static_cast<uint32_t>(clock.hertz / kWindowsPerSecond);
+// Measures both for a millisecond; against the cycle counter itself if its rate is known.
+Rates measured_rates(uint64_t known_tsc_rate) {
+  constexpr uint64_t kWindowsPerSecond = 1000;
   start_apic_timer(~uint32_t{0});
+  const ReferenceClock clock =
+      known_tsc_rate != 0 ? ReferenceClock{"the cycle counter", read_cycles, ~uint32_t{0}, known_tsc_rate}
+                          : find_reference_clock();
+  const uint32_t window = static_cast<uint32_t>(clock.hertz / kWindowsPerSecond);
   const Sample start = sample(clock);
   while (((clock.read() - start.reference) & clock.mask) < window) spin_pause();
   const Sample end = sample(clock);
   start_apic_timer(0);
   const uint64_t elapsed = (end.reference - start.reference) & clock.mask;
   return {(end.cycles - start.cycles) * clock.hertz / elapsed,
-          uint64_t{start.apic_count - end.apic_count} * clock.hertz / elapsed};
+          uint64_t{start.apic_count - end.apic_count} * clock.hertz / elapsed, clock.name};
+}
+
+// A host that does not call its TSC stable may have mismeasured it: then a timer of the machine tells more.
+bool kvm_knows_rate(const KvmClock& kvm_clock) {
+  return kvm_clock.tsc_frequency != 0 && (kvm_clock.tsc_stable || !find_standard_timer());
+}
+
+Rates find_rates(const KvmClock& kvm_clock) {
+  Rates rates = rates_from_cpuid();
+  if (rates.tsc == 0 && kvm_knows_rate(kvm_clock)) {
+    rates.tsc = kvm_clock.tsc_frequency;
+    rates.tsc_source = "kvm-clock";
+  }
+  const bool need_apic_rate = !cpu_features().tsc_deadline && rates.apic == 0;
+  if (rates.tsc != 0 && !need_apic_rate) return rates;
+  const Rates measured = measured_rates(rates.tsc);
+  if (rates.tsc == 0) {
+    rates.tsc = measured.tsc;
+    rates.tsc_source = measured.tsc_source;
+  }
+  if (rates.apic == 0) rates.apic = measured.apic;
+  if (need_apic_rate && rates.apic == 0) panic("clock: the local APIC's timer does not count");
+  return rates;
+}
+
+// Sets the date at now() == 0, and says where it comes from. KVM's goes first, as on Linux: it is more exact than a second,
+// and says which time zone it means.
+const char* find_date(const KvmClock& kvm_clock) {
+  if (kvm_clock.date != 0) {
+    boot_wall_clock = kvm_clock.date + scale(first_cycle - kvm_clock.tsc, nanoseconds_per_cycle);
+    return "kvm-clock";
+  }
+  boot_wall_clock = read_real_time_clock();
+  return boot_wall_clock != 0 ? "the real-time clock" : "nowhere (1970)";
 }
 
 }  // namespace
 
 void init_clock() {
-  Rates rates = rates_from_cpuid();
-  const bool need_apic_rate = !cpu_features().tsc_deadline && rates.apic == 0;
-  if (rates.tsc == 0 || need_apic_rate) {
-    const Rates measured = measured_rates();
-    if (rates.tsc == 0) rates.tsc = measured.tsc;
-    if (rates.apic == 0) rates.apic = measured.apic;
-  }
+  const KvmClock kvm_clock = read_kvm_clock();
+  const Rates rates = find_rates(kvm_clock);
   frequency = rates.tsc;
   nanoseconds_per_cycle = ratio(kSecond, rates.tsc);
   cycles_per_nanosecond = ratio(rates.tsc, kSecond);
   apic_ticks_per_nanosecond = ratio(rates.apic, kSecond);
   first_cycle = read_tsc();
-  boot_wall_clock = read_real_time_clock();
-  log(LogLevel::Debug, "clock: cycle counter at %llu kHz, timer by %s",
-      static_cast<unsigned long long>(rates.tsc / 1000), cpu_features().tsc_deadline ? "deadline" : "count");
+  const char* date_source = find_date(kvm_clock);
+  log(boot_wall_clock != 0 ? LogLevel::Info : LogLevel::Warning, "clock: TSC %llu.%03llu MHz from %s; date from %s; timer by %s",
+      static_cast<unsigned long long>(rates.tsc / 1'000'000),
+      static_cast<unsigned long long>(rates.tsc / 1000 % 1000), rates.tsc_source, date_source,
+      cpu_features().tsc_deadline ? "deadline" : "count");
+  if (kvm_clock.tsc_frequency != 0 && !kvm_clock.tsc_stable)
+    log(LogLevel::Notice, "clock: the host does not promise that the TSCs of its CPUs agree");
 }
 
 uint64_t tsc_frequency() { return frequency; }

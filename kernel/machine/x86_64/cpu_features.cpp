@@ -64,16 +64,18 @@ bool enable_xsave_components(uint64_t components) {
 
 }  // namespace
 
+CpuidLeaf unchecked_cpuid(uint32_t leaf, uint32_t subleaf) {
+  CpuidLeaf result;
+  asm volatile("cpuid"
+               : "=a"(result.eax), "=b"(result.ebx), "=c"(result.ecx), "=d"(result.edx)
+               : "a"(leaf), "c"(subleaf));
+  return result;
+}
+
 CpuidLeaf cpuid(uint32_t leaf, uint32_t subleaf) {
-  const auto raw = [](uint32_t a, uint32_t c) {
-    CpuidLeaf result;
-    asm volatile("cpuid"
-                 : "=a"(result.eax), "=b"(result.ebx), "=c"(result.ecx), "=d"(result.edx)
-                 : "a"(a), "c"(c));
-    return result;
-  };
-  const uint32_t highest = raw(leaf & 0xffff0000, 0).eax;
-  return leaf <= highest && (highest & 0xffff0000) == (leaf & 0xffff0000) ? raw(leaf, subleaf) : CpuidLeaf{};
+  const uint32_t highest = unchecked_cpuid(leaf & 0xffff0000).eax;
+  return leaf <= highest && (highest & 0xffff0000) == (leaf & 0xffff0000) ? unchecked_cpuid(leaf, subleaf)
+                                                                          : CpuidLeaf{};
 }
 
 void find_cpu_features() {

@@ -11,6 +11,7 @@ struct CpuidLeaf {
   uint32_t eax, ebx, ecx, edx;
 };
 CpuidLeaf cpuid(uint32_t leaf, uint32_t subleaf = 0);  // all zero where the CPU has no such leaf
+CpuidLeaf unchecked_cpuid(uint32_t leaf, uint32_t subleaf = 0);  // anything where the CPU has no such leaf
 
 struct CpuFeatures {
   bool global_pages, gigabyte_pages;

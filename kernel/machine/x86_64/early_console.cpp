@@ -12,10 +12,13 @@ namespace {
 constexpr uint16_t kData = 0x3f8, kLineStatus = 0x3fd;
 constexpr uint8_t kTransmitterEmpty = 0x20, kNoDevice = 0xff;
 
+// False once the port has not taken a byte: it is broken, or an absent one that reads as zeros.
+constinit bool works = true;
+
 void write_byte(char byte) {
-  for (int i = 0; i < 100'000 && !(read_port8(kLineStatus) & kTransmitterEmpty); i++) {
-  }
-  write_port8(kData, static_cast<uint8_t>(byte));
+  int tries = 100'000;
+  while (works && !(read_port8(kLineStatus) & kTransmitterEmpty)) works = --tries > 0;
+  if (works) write_port8(kData, static_cast<uint8_t>(byte));
 }
 
 }  // namespace

@@ -104,7 +104,8 @@ void map_high_memory(PhysAddr end) {
 void build_kernel_map() {
   map_image();
   map_low_memory();
-  map_high_memory(boot_info().highest_address);
+  // ACPI tables may lie above the last RAM. The physical map has room for no more than kMemoryEnd.
+  map_high_memory(std::min(std::max(boot_info().highest_address, ram_end()), kMemoryEnd));
   next_table(kernel_top, kTopLevel, kernel_virtual_start);
   load_kernel_top_table();
   init_kernel_half(boot_top_table);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Ways to end: QEMU's debug-exit port, which is ignored where it is absent; ACPI's soft-off; reset. Each that
-// does not work falls through to the next. Source: ACPI 6.5, 4.8.3 and 16.1.
+// does not work falls through to the next. A machine without soft-off ends by its reset: Firecracker and libkrun stop when the
+// keyboard controller is asked for one, and have no other end. Source: ACPI 6.5, 4.8.3 and 16.1; the 8042 data sheet.
 #include "machine/boot.h"
 #include "machine/cpu.h"
 #include "machine/io.h"
@@ -28,6 +29,13 @@ void enter_soft_off() {
   delay_microseconds(kGraceMicroseconds);
 }
 
+// The controller pulls the CPU's reset line. Last but for the triple fault, so that there is time for a slow host.
+void reset_by_keyboard_controller() {
+  constexpr uint64_t kPatienceMicroseconds = 500'000;
+  write_port8(0x64, 0xfe);
+  delay_microseconds(kPatienceMicroseconds);
+}
+
 [[noreturn]] void triple_fault() {
   const struct [[gnu::packed]] {
     uint16_t limit;
@@ -43,6 +51,7 @@ void power_off(int status) {
   disable_interrupts();
   write_port8(kDebugExitPort, static_cast<uint8_t>(status));
   enter_soft_off();
+  reset_by_keyboard_controller();
   triple_fault();
 }
 
@@ -53,8 +62,7 @@ void reset_machine() {
     write_acpi_register(acpi.reset, acpi.reset_value);
     delay_microseconds(kGraceMicroseconds);
   }
-  write_port8(0x64, 0xfe);  // the keyboard controller pulls the CPU's reset line
-  delay_microseconds(kGraceMicroseconds);
+  reset_by_keyboard_controller();
   triple_fault();
 }
 

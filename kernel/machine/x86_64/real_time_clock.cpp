@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The CMOS real-time clock, read once at boot. Taken to run in UTC. Source: the MC146818 data sheet.
+// The CMOS real-time clock, read once at boot. Taken to run in UTC. Where there is none its registers read as all ones, or
+// as zeros (Firecracker, libkrun), which is no date. Source: the MC146818 data sheet.
 #include "machine/x86_64/real_time_clock.h"
 
 #include <cstdint>
 
 #include "machine/io.h"
 #include "machine/x86_64/acpi.h"
+#include "machine/x86_64/clock_device.h"
+#include "machine/x86_64/registers.h"
 
 namespace tine::machine {
 
@@ -44,10 +47,11 @@ Time read_raw() {
           century != 0 ? read_cmos(century) : uint8_t{0}};
 }
 
-// Twice the same, with no update in progress: then no field changed half-way.
+// Twice the same, with no update in progress: then no field changed half-way. An update takes two milliseconds at most.
 bool read_stable(Time& time) {
-  constexpr int kTries = 100'000;
-  for (int i = 0; i < kTries; i++) {
+  constexpr int kLeastTries = 1000;
+  const uint64_t start = read_tsc(), patience = tsc_frequency() / 50;
+  for (int i = 0; i < kLeastTries || read_tsc() - start < patience; i++) {
     if (read_cmos(kStatusA) & kUpdating) continue;
     time = read_raw();
     if (!(read_cmos(kStatusA) & kUpdating) && read_raw() == time) return true;
@@ -75,9 +79,12 @@ Nanoseconds read_real_time_clock() {
   const uint8_t format = read_cmos(kStatusB);
   const auto number = [&](uint8_t value) { return format & kBinary ? unsigned{value} : from_bcd(value); };
 
-  const bool afternoon = !(format & kHours24) && (raw.hours & kAfternoon);
-  unsigned hours = number(raw.hours & ~(afternoon ? kAfternoon : 0));
-  if (!(format & kHours24)) hours = hours % 12 + (afternoon ? 12 : 0);
+  // A clock of twelve hours has none but 1 to 12. Cloud Hypervisor's gives 0 to 23 and leaves the bit of the format clear.
+  const bool afternoon = raw.hours & kAfternoon;
+  unsigned hours = number(raw.hours & ~kAfternoon);
+  const bool hours12 = !(format & kHours24) && hours >= 1 && hours <= 12;
+  if (hours12) hours = hours % 12 + (afternoon ? 12 : 0);
+  const unsigned minutes = number(raw.minutes), seconds = number(raw.seconds);
   unsigned year = number(raw.year);
   if (const unsigned century = number(raw.century); century >= 19 && century < 30)
     year += century * 100;
@@ -85,11 +92,10 @@ Nanoseconds read_real_time_clock() {
     year += year < 70 ? 2000 : 1900;
 
   const unsigned month = number(raw.month), day = number(raw.day);
-  if (month < 1 || month > 12 || day < 1 || day > 31 || year < 1970) return 0;
+  if (month < 1 || month > 12 || day < 1 || day > 31 || year < 1970 || hours > 23 || minutes > 59 || seconds > 60)
+    return 0;
   const int64_t days = days_since_epoch(year, month, day);
-  return (static_cast<uint64_t>(days) * 86400 + hours * 3600 + number(raw.minutes) * 60 +
-          number(raw.seconds)) *
-         kSecond;
+  return (static_cast<uint64_t>(days) * 86400 + hours * 3600 + minutes * 60 + seconds) * kSecond;
 }
 
 }  // namespace tine::machine

@@ -8,9 +8,14 @@ namespace tine::machine {
 
 enum class Msr : uint32_t {
   Tsc = 0x10,
+  KvmOldWallClock = 0x11,
+  KvmOldSystemTime = 0x12,
   ApicBase = 0x1b,
+  Microcode = 0x8b,
   TscDeadline = 0x6e0,
   X2Apic = 0x800,
+  KvmWallClock = 0x4b564d00,
+  KvmSystemTime = 0x4b564d01,
   Efer = 0xc0000080,
   Star = 0xc0000081,
   LongStar = 0xc0000082,
@@ -34,7 +39,9 @@ inline void write_msr(Msr msr, uint64_t value) {
 inline constexpr uint64_t kCr0MonitorCoprocessor = 1 << 1, kCr0Emulation = 1 << 2, kCr0TaskSwitched = 1 << 3,
                           kCr0NumericError = 1 << 5, kCr0WriteProtect = 1 << 16, kCr0AlignmentMask = 1 << 18;
 inline constexpr uint64_t kCr4GlobalPages = 1 << 7, kCr4FxSave = 1 << 9, kCr4SimdExceptions = 1 << 10,
-                          kCr4Umip = 1 << 11, kCr4XSave = 1 << 18, kCr4Smep = 1 << 20, kCr4Smap = 1 << 21;
+                          kCr4Umip = 1 << 11, kCr4FiveLevels = 1 << 12, kCr4FsGsBase = 1 << 16, kCr4XSave = 1 << 18,
+                          kCr4Smep = 1 << 20, kCr4Smap = 1 << 21, kCr4ProtectionKeys = 1 << 22,
+                          kCr4ControlFlow = 1 << 23;
 inline constexpr uint64_t kFlagTrap = 1 << 8, kFlagInterrupts = 1 << 9, kFlagDirection = 1 << 10,
                           kFlagNestedTask = 1 << 14, kFlagAlignmentCheck = 1 << 18,
                           kFlagIoPrivilege = 3 << 12;

@@ -13,6 +13,7 @@
 #include "machine/x86_64/boot_memory.h"
 #include "machine/x86_64/clock_device.h"
 #include "machine/x86_64/cpu_features.h"
+#include "machine/x86_64/identify.h"
 #include "machine/x86_64/kernel_map.h"
 #include "machine/x86_64/layout.h"
 #include "machine/x86_64/per_cpu.h"
@@ -45,6 +46,7 @@ constinit std::atomic<uint64_t> boot_cpu_tsc{0};
   // Time must not run backwards from one CPU to another.
   if (const uint64_t least = boot_cpu_tsc.load(); read_tsc() < least) write_msr(Msr::Tsc, least);
   init_local_apic();
+  identify_processor();
   count_cpu();
   per_cpu(id).started.store(true);
   upcalls::cpu_started();

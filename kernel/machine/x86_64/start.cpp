@@ -12,6 +12,7 @@
 #include "machine/x86_64/cpu_features.h"
 #include "machine/x86_64/early_console.h"
 #include "machine/x86_64/extended_state.h"
+#include "machine/x86_64/identify.h"
 #include "machine/x86_64/kernel_map.h"
 #include "machine/x86_64/per_cpu.h"
 #include "machine/x86_64/smp.h"
@@ -48,6 +49,7 @@ extern "C" [[noreturn]] void start_machine(PhysAddr start_info) {
   init_interrupt_controllers();
   init_local_apic();
   init_clock();
+  identify_processor();
   kernel_main();
 }
 

@@ -129,7 +129,6 @@ class BriefInterruptGuard {
   const bool were_on_;
 };
 
-uint64_t hardware_capabilities();  // what programs get as AT_HWCAP: CPUID leaf 1, edx
 uint64_t hardware_random();     // RDSEED or RDRAND where present, mixed with the cycle counter; a seed, not a generator
 uint64_t cycle_counter();       // TSC; for entropy and benchmarks only, clock.h keeps the time
 
