@@ -85,9 +85,9 @@ matrix_judge() {
       text=${expectation#refuses }
       if ((STATUS != STATUS_CRASHED)); then
         echo "the status is $STATUS, and not that of a kernel that refuses"
-      elif (($(cat "$folder/output" "$folder/messages" | tr -d '\r' | grep -c .) != 1)); then
+      elif (($(cat "$folder/output" "$folder/messages" | grep -c '[^[:space:]]') != 1)); then
         echo 'the refusal is not one line'
-      elif ! cat "$folder/output" "$folder/messages" | grep -qF -- "$text"; then
+      elif ! grep -qF -- "$text" "$folder/output" "$folder/messages"; then
         echo "the refusal does not say '$text'"
       fi
       ;;
@@ -95,7 +95,7 @@ matrix_judge() {
       [[ $expectation != *' says '* ]] || text=${expectation#* says }
       if ((STATUS != MATRIX_STATUS)); then
         echo "the status is $STATUS, not $MATRIX_STATUS"
-      elif [[ -n $text ]] && ! grep -qF -- "$text" "$folder/messages"; then
+      elif [[ -n $text ]] && ! grep -qF -- "$text" "$folder/output" "$folder/messages"; then
         echo "the kernel does not say '$text'"
       fi
       ;;

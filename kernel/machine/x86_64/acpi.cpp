@@ -209,13 +209,11 @@ void read_acpi_tables() {
   for (uint32_t line = 0; line < 16; line++) info.isa[line].line = line;
   if (const AcpiTable madt = find_table("APIC"))
     read_madt(madt);
-  else if (!read_mp_table(read_physical, info))
-    log(LogLevel::Warning, "acpi: neither ACPI's tables nor an MP table tell of CPUs: one is used");
+  else
+    read_mp_table(read_physical, info);
   if (const AcpiTable fadt = find_table("FACP")) read_fadt(fadt);
-  if (info.cpu_count > kMaxCpus) {
-    log(LogLevel::Warning, "smp: %u CPUs are offered; only %u are used", info.cpu_count, kMaxCpus);
-    info.cpu_count = kMaxCpus;
-  }
+  info.offered_cpus = info.cpu_count;
+  info.cpu_count = std::min(info.cpu_count, kMaxCpus);
 }
 
 const AcpiInfo& acpi_info() { return info; }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// What the kernel wants to know from ACPI: CPUs and interrupt controllers (MADT), power and reset (FADT,
-// \_S5).
+// What the kernel wants to know from ACPI: CPUs and interrupt controllers (MADT, or an MP table where there is no ACPI),
+// power and reset (FADT, \_S5).
 #pragma once
 
 #include <cstdint>
@@ -25,7 +25,8 @@ struct AcpiRegister {
 
 struct AcpiInfo {
   uint32_t apic_ids[kMaxCpus] = {};
-  unsigned cpu_count = 0;
+  unsigned cpu_count = 0;     // those in apic_ids
+  unsigned offered_cpus = 0;  // may be more; 0: no table tells of CPUs
   PhysAddr local_apic = 0xfee0'0000;
   PhysAddr io_apic = 0xfec0'0000;
   uint32_t io_apic_first_line = 0;

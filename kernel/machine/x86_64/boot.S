@@ -9,6 +9,12 @@
 
 #define XEN_ELFNOTE_PHYS32_ENTRY 18
 
+// Offsets in hvm_start_info and hvm_modlist_entry.
+#define INFO_MODULE_COUNT 12
+#define INFO_MODULES 16
+#define MODULE_ADDRESS 0
+#define MODULE_SIZE 8
+
 // What the kernel and the x86-64 ABI's baseline of programs need. CPUID leaf 1, EDX, and leaf 80000001H, EDX. Source: Intel
 // SDM vol. 2, CPUID; System V ABI, AMD64 supplement, table 3.1.
 #define CPUID_FPU (1 << 0)
@@ -67,6 +73,26 @@ pvh_entry:
   orl %ebx, %eax
   jnz unfit_cpu
 
+  // Where memory is short, QEMU puts the initrd over the kernel, or the kernel's end lies behind that of memory.
+  movl $PHYSICAL(initrd_over_kernel_message), %esi
+  cmpl $0, INFO_MODULE_COUNT(%edi)
+  je 2f
+  movl INFO_MODULES(%edi), %edx
+  cmpl $0, MODULE_ADDRESS + 4(%edx)
+  jne 2f
+  movl MODULE_ADDRESS(%edx), %eax
+  cmpl $PHYSICAL(kernel_end), %eax
+  jae 2f
+  addl MODULE_SIZE(%edx), %eax
+  cmpl $PHYSICAL(kernel_start), %eax
+  ja unfit_machine
+2:
+  movl $PHYSICAL(short_memory_message), %esi
+  movl $0x336ec578, PHYSICAL(kernel_end) - 4  // .bss
+  cmpl $0x336ec578, PHYSICAL(kernel_end) - 4
+  jne unfit_machine
+  movl $0, PHYSICAL(kernel_end) - 4
+
   movl %cr4, %eax
   orl $CR4_PAE, %eax
   movl %eax, %cr4
@@ -82,15 +108,18 @@ pvh_entry:
   lgdtl PHYSICAL(boot_gdt_pointer)
   ljmpl $KERNEL_CODE, $PHYSICAL(long_mode)
 
-// Says on COM1 what the CPU lacks (the bits in ebp and ebx), and ends the machine: by QEMU's debug-exit port with the status
-// of a panic, else by a triple fault. 32-bit and 64-bit mode both come here, so there are only instructions whose
-// encoding means the same in both: no push, inc or dec, memory by (%esi) alone.
+// Says the message at esi and the names of the features in ebp and ebx on COM1, and ends the machine: by QEMU's debug-exit
+// port with the status of a panic, else by a triple fault. 32-bit and 64-bit mode both come here, so there are only
+// instructions whose encoding means the same in both: no push, inc or dec, memory by (%esi) alone. Messages lie in the
+// first page of the kernel, which is what is left of it when memory is short; the stack lies where any machine has memory.
 unfit_cpu:
-  movl $PHYSICAL(boot_stack_end), %esp
   movl $PHYSICAL(unfit_cpu_message), %esi
+unfit_machine:
+  movl $0x7c00, %esp
   orl $1, %ecx
   call say_if_ecx
-1:  // esi goes on to the table of names
+  movl $PHYSICAL(feature_names), %esi
+1:
   lodsl
   movl %eax, %ecx
   lodsl
@@ -135,9 +164,39 @@ say_if_ecx:
 4:
   ret
 
+unfit_cpu_message:
+  .asciz "Tine cannot run on this CPU, which lacks:"
+initrd_over_kernel_message:
+  .asciz "Tine needs more memory: the initrd lies over the kernel."
+short_memory_message:
+  .asciz "Tine needs more memory: it ends before the kernel does."
+feature_names:  // ends with two zeros, and then the end of the line
+.macro feature basic, extended, name
+  .long \basic, \extended
+  .asciz "\name"
+.endm
+  feature CPUID_FPU, 0, " [fpu]"
+  feature CPUID_TSC, 0, " [time-stamp counter (tsc)]"
+  feature CPUID_MSR, 0, " [model-specific registers (msr)]"
+  feature CPUID_PAE, 0, " [pae]"
+  feature CPUID_CX8, 0, " [cmpxchg8b (cx8)]"
+  feature CPUID_APIC, 0, " [local APIC (apic)]"
+  feature CPUID_CMOV, 0, " [cmov]"
+  feature CPUID_MMX, 0, " [mmx]"
+  feature CPUID_FXSR, 0, " [fxsave (fxsr)]"
+  feature CPUID_SSE, 0, " [sse]"
+  feature CPUID_SSE2, 0, " [sse2]"
+  feature 0, CPUID_LONG_MODE, " [64-bit mode (lm)]"
+  feature 0, CPUID_NO_EXECUTE, " [no-execute pages (nx)]"
+  feature 0, CPUID_SYSCALL, " [syscall]"
+  .long 0, 0
+  .asciz "\r\n"
+no_interrupt_table:
+  .fill 10, 1, 0
+
 .code64
 long_mode:
-  // An Intel CPU tells of SYSCALL only here (SDM vol. 2, CPUID, leaf 80000001H).
+  // An Intel CPU tells of SYSCALL in no mode but this (SDM vol. 2, CPUID, leaf 80000001H).
   movl $0x80000001, %eax
   cpuid
   xorl %ebp, %ebp
@@ -186,33 +245,6 @@ long_mode:
   call start_machine
   ud2
 .size pvh_entry, . - pvh_entry
-
-.section .rodata.boot, "a", @progbits
-unfit_cpu_message:
-  .asciz "Tine cannot run on this CPU, which lacks:"
-needed_features:  // right behind the message; ends with two zeros, and then the end of the line
-.macro feature basic, extended, name
-  .long \basic, \extended
-  .asciz "\name"
-.endm
-  feature CPUID_FPU, 0, " [fpu]"
-  feature CPUID_TSC, 0, " [time-stamp counter (tsc)]"
-  feature CPUID_MSR, 0, " [model-specific registers (msr)]"
-  feature CPUID_PAE, 0, " [pae]"
-  feature CPUID_CX8, 0, " [cmpxchg8b (cx8)]"
-  feature CPUID_APIC, 0, " [local APIC (apic)]"
-  feature CPUID_CMOV, 0, " [cmov]"
-  feature CPUID_MMX, 0, " [mmx]"
-  feature CPUID_FXSR, 0, " [fxsave (fxsr)]"
-  feature CPUID_SSE, 0, " [sse]"
-  feature CPUID_SSE2, 0, " [sse2]"
-  feature 0, CPUID_LONG_MODE, " [64-bit mode (lm)]"
-  feature 0, CPUID_NO_EXECUTE, " [no-execute pages (nx)]"
-  feature 0, CPUID_SYSCALL, " [syscall]"
-  .long 0, 0
-  .asciz "\r\n"
-no_interrupt_table:
-  .fill 10, 1, 0
 
 .section .data.boot, "aw", @progbits
   .p2align 4

@@ -93,7 +93,7 @@ bool read_entries(Bytes table, AcpiInfo& info) {
   IsaBus isa_bus;
   bool found_io_apic = false;
   Bytes rest = table.subspan(kHeaderSize);
-  for (unsigned left = get<uint16_t>(table, 34); left > 0; left--) {
+  while (!rest.empty()) {  // the header's count of entries is 0 in qboot's table, so the length decides, as on Linux
     const uint8_t type = get<uint8_t>(rest, 0);
     const size_t size = type == kProcessor ? kProcessorSize : kOtherSize;
     if (type > kLocalInterrupt || rest.size() < size) return false;

@@ -105,6 +105,10 @@ unsigned start_other_cpus(unsigned limit) {
   const AcpiInfo& acpi = acpi_info();
   const PhysAddr trampoline = trampoline_page();
   const uint32_t own_apic_id = local_apic_id();
+  if (acpi.offered_cpus == 0)
+    log(LogLevel::Warning, "smp: neither ACPI nor an MP table tells of CPUs: one is used");
+  if (acpi.offered_cpus > acpi.cpu_count)
+    log(LogLevel::Warning, "smp: %u CPUs are offered; only %u are used", acpi.offered_cpus, acpi.cpu_count);
   if (trampoline == 0) {
     log(LogLevel::Warning, "smp: no memory below 1 MiB to start other CPUs from");
     return cpu_count();
