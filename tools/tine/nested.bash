@@ -110,6 +110,8 @@ nest_machine() {
   } >"$SCRATCH/outer.cpio"
   : >"$SCRATCH/outer"
   # Each port has an interrupt of its own: on an ISA bus they cannot be shared.
+  # tsc=reliable: where the host takes the emulator's CPU away, Linux may find its TSC unstable, and KVM then lets those of the
+  # inner CPUs drift apart. The emulated one is steady.
   QEMU_LINE=(qemu-system-x86_64 -nodefaults -no-user-config -display none -no-reboot
     -accel tcg,thread=single -cpu max -M q35 -smp 1 -m "$OUTER_MEMORY"
     -kernel "$LINUX_IMAGE" -initrd "$SCRATCH/outer.cpio"
