@@ -56,7 +56,7 @@ pack_outer_initrd() {
   mkdir -p "$tree"/{bin,dev,proc,sys,tmp,inner,modules}
   cp "$init" "$tree/init"
   cp /bin/busybox "$tree/bin/"
-  for applet in sh mount stty insmod cat sed head tail grep dmesg sleep killall poweroff; do ln -s busybox "$tree/bin/$applet"; done
+  for applet in sh mount stty insmod cat sed head tail grep dmesg sleep killall mkfifo poweroff; do ln -s busybox "$tree/bin/$applet"; done
   for module in irqbypass kvm kvm-amd; do
     module=$(find "$BUILD/linux/root" -name "$module.ko*" | head -n 1)
     case $module in
@@ -101,6 +101,7 @@ nest_machine() {
     inner+=("$word")
   done
   inner[0]=$(command -v "${inner[0]}")
+  inner+=(-monitor pipe:/tmp/monitor)
   printf '%q ' exec "${inner[@]}" >"$tree/inner/run"
   printf '%s\n' "$NESTED" >"$tree/inner/options"
   {
@@ -109,10 +110,12 @@ nest_machine() {
   } >"$SCRATCH/outer.cpio"
   : >"$SCRATCH/outer"
   # Each port has an interrupt of its own: on an ISA bus they cannot be shared.
+  # tsc=reliable: where the host takes the emulator's CPU away, Linux may find its TSC unstable, and KVM then lets those of the
+  # inner CPUs drift apart. The emulated one is steady.
   QEMU_LINE=(qemu-system-x86_64 -nodefaults -no-user-config -display none -no-reboot
     -accel tcg,thread=single -cpu max -M q35 -smp 1 -m "$OUTER_MEMORY"
     -kernel "$LINUX_IMAGE" -initrd "$SCRATCH/outer.cpio"
-    -append "console=ttyS0 panic=-1 quiet mitigations=off random.trust_cpu=on"
+    -append "console=ttyS0 panic=-1 quiet mitigations=off random.trust_cpu=on tsc=reliable"
     -chardev "file,id=outer,path=$SCRATCH/outer" -chardev "file,id=messages,path=$SCRATCH/messages"
     -device isa-serial,index=0,chardev=outer
     -device isa-serial,index=1,chardev=console
@@ -126,7 +129,7 @@ nest_machine() {
 # second one during the same test counts as the kernel's. So does a hung inner machine in an outer one that lives.
 nested_failed() {
   local why='' status
-  [[ -z $VERBOSE ]] || grep -a '^nested: ' "$SCRATCH/outer" | grep -v alive
+  if [[ -n $VERBOSE ]] || grep -q '^not ok' "$SCRATCH/output"; then nested_log; fi
   if grep -q '^end' "$SCRATCH/output" || [[ -n $(reported_status) ]] || grep -qa PANIC "$SCRATCH/messages"; then return 1; fi
   status=$(tr -d '\r' <"$SCRATCH/outer" | sed -n 's/^nested: end \([0-9]*\)$/\1/p')
   if ! grep -q '^nested: begin' "$SCRATCH/outer"; then
@@ -147,8 +150,11 @@ nested_failed() {
   NESTED_FAILURES[$1]=$((${NESTED_FAILURES[$1]-0} + 1))
   NESTED_FAILURES[$1/$2]=$((${NESTED_FAILURES[$1/$2]-0} + 1))
   say "$1: $why${2:+ during $2}; starting it again for the tests that are left"
-  tr -d '\r' <"$SCRATCH/outer" | grep -v 'nested: alive' | tail -n 20 | sed 's/^/    /'
+  nested_log
 }
+
+# nested_log: what the outer machine said, with what it saw of the inner one's CPUs when that was silent.
+nested_log() { tr -d '\r' <"$SCRATCH/outer" | grep -av '^nested: alive' | tail -n 200 | sed 's/^/    /' || true; }
 
 nested_summary() {
   local place
