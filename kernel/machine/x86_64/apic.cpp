@@ -140,7 +140,7 @@ void send_startup(uint32_t apic_id, uint8_t page) { send_command(apic_id, kAsser
 void send_nmi_to_others() { send_command(0, kAssert | kDeliverNmi | kAllOthers); }
 void send_reschedule(unsigned cpu) { send_ipi(per_cpu(cpu).apic_id, kRescheduleVector); }
 
-// A write puts what has happened into the register, and lets the next error interrupt. SDM vol. 3, 10.5.3.
+// A write puts what has happened into the register, and lets the next error interrupt. SDM vol. 3, 11.5.3.
 uint32_t take_apic_errors() {
   write_apic(kErrorStatus, 0);
   return read_apic(kErrorStatus);

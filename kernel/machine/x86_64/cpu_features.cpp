@@ -126,14 +126,14 @@ void make_lfence_wait() {
 }  // namespace
 
 // The registers get whole values: what INIT and a loader leave differs, and some bits would undo what the kernel relies on:
-// CD and NW switch the caches off (SDM vol. 3, table 9-1, 11.5.3), FSGSBASE lets programs write a kernel address into GS base,
+// CD and NW switch the caches off (SDM vol. 3, table 10-1, 12.5.3), FSGSBASE lets programs write a kernel address into GS base,
 // EFER's TCE narrows INVLPG and FFXSR makes FXSAVE leave out registers (APM vol. 2, 3.1.7).
 void enable_cpu_features() {
   write_msr(Msr::Efer, (read_msr(Msr::Efer) & kEferLongModeActive) | EFER_SYSCALL | EFER_LONG_MODE | EFER_NO_EXECUTE);
   write_cr0(kCr0Protected | kCr0MonitorCoprocessor | kCr0ExtensionType | kCr0NumericError | kCr0WriteProtect |
             kCr0AlignmentMask | kCr0Paging);
   uint64_t cr4 = kCr4PhysicalAddressExtension | kCr4FxSave | kCr4SimdExceptions;
-  // Without it a machine check shuts the processor down without a word. SDM vol. 3, 2.5 and 15.8.
+  // Without it a machine check shuts the processor down without a word. SDM vol. 3, 2.5 and 16.8.
   if (features.machine_check) cr4 |= kCr4MachineCheck;
   if (features.global_pages) cr4 |= kCr4GlobalPages;
   if (features.smep) cr4 |= kCr4Smep;
@@ -153,7 +153,7 @@ void enable_cpu_features() {
 }
 
 // This CPU alone runs, and comes to the new instructions by jumps: that is all that the manual asks of code that changes
-// itself. Other CPUs start later, by INIT. SDM vol. 3, 8.1.3.
+// itself. Other CPUs start later, by INIT. SDM vol. 3, 9.1.3.
 void patch_smap_sites() {
   if (!features.smap) return;
   for (const SmapSite& site : std::span(smap_sites_start, smap_sites_end)) {

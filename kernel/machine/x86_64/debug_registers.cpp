@@ -58,7 +58,7 @@ bool take_debug_status(TrapFrame& frame) {
   for (unsigned i = 0; i < kAddresses; ++i) {
     if (!(status >> i & 1 && control >> (2 * i) & 3)) continue;
     hits |= uint64_t{1} << i;
-    // The instruction has not run yet. RF lets it, else it would trap for ever. SDM vol. 3, 17.3.1.1.
+    // The instruction has not run yet. RF lets it, else it would trap for ever. SDM vol. 3, 18.3.1.1.
     if ((control >> (16 + 4 * i) & 3) == 0) frame.rflags |= kFlagResume;
   }
   cpu.debug_owner->status |= hits;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Starting the other CPUs: INIT for all; then one after the other the startup IPI, until the CPU has checked in.
-// Source: Intel SDM vol. 3, 8.4.4.1.
+// Source: Intel SDM vol. 3, 9.4.4.1.
 #include <algorithm>
 #include <array>
 #include <cstring>
