@@ -72,9 +72,9 @@ bool Process::replace_credentials(const identity::CredentialsRef& before, identi
 void Process::switch_address_space(Ref<vm::AddressSpace> value) {
   const Ref<vm::AddressSpace> old = address_space();   // released after interrupts are on again
   machine::InterruptGuard guard;
-  if (old) old->deactivate(machine::cpu_id());
   if (value) value->activate(machine::cpu_id());
   machine::load_user_top(value ? &value->top() : nullptr);
+  if (old) old->deactivate(machine::cpu_id());
   set_address_space(std::move(value));
 }
 

@@ -61,6 +61,7 @@ Result<> return_from_handler(Thread& thread) {
   machine::SignalReturn saved;
   if (!machine::pop_signal_frame(thread.frame(), saved)) return Error(Errno::Fault);
   set_signal_mask(thread, SignalSet(saved.mask));
+  if (!saved.state_loaded) return Error(Errno::Fault);
   // As on Linux, a bad alternate stack in the frame is left unnoticed.
   (void)set_alternate_stack(
       thread, {saved.alternate_stack.base, saved.alternate_stack.size, saved.alternate_stack.flags});

@@ -11,7 +11,8 @@ namespace tine::process {
 // Makes the running thread enter `action`'s handler. False: there is no usable stack for it.
 [[nodiscard]] bool enter_handler(Thread& thread, const SignalInfo& info, const SignalAction& action);
 
-// rt_sigreturn(2). Fault when the frame is not one; the caller then owes the thread a SIGSEGV.
+// rt_sigreturn(2). Fault: there is no frame, and nothing has changed; or only its x87 and vector registers are malformed,
+// and the interrupted program goes on without them. The caller then owes the thread a SIGSEGV.
 Result<> return_from_handler(Thread& thread);
 
 inline constexpr uint32_t kOnAlternateStack = 1, kNoAlternateStack = 2, kAutoDisarm = 1u << 31;  // SS_*

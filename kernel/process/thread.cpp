@@ -25,18 +25,20 @@ const machine::UserTop* Thread::user_top() {
 }
 
 void Thread::on_switch_in() {
-  if (vm::AddressSpace* space = address_space()) space->activate(machine::cpu_id());
   if (process_->has(kProfiling)) [[unlikely]] start_profile_clock();
 }
-void Thread::on_switch_out() {
+void Thread::enter_memory() {
+  if (vm::AddressSpace* space = address_space()) space->activate(machine::cpu_id());
+}
+void Thread::exit_memory() {
   if (vm::AddressSpace* space = address_space()) space->deactivate(machine::cpu_id());
 }
 
 void Thread::leave_memory() {
   const machine::InterruptGuard guard;
-  on_switch_out();
-  has_left_memory = true;
   machine::load_user_top(nullptr);
+  exit_memory();
+  has_left_memory = true;
 }
 
 // The scheduler's reference, taken by launch().

@@ -55,7 +55,8 @@ class Thread final : public RefCounted<Thread>, public mem::FromCache<Thread>, p
 
   const machine::UserTop* user_top() override;
   void on_switch_in() override;
-  void on_switch_out() override;
+  void enter_memory() override;
+  void exit_memory() override;
   // The running thread, which ends: from here on it runs in the kernel's memory alone. Whoever is left may take the
   // process's memory down, by exit or exec, before this thread is off its CPU.
   void leave_memory();

@@ -35,10 +35,14 @@ constinit std::atomic<CpuSet> online{0};
 void switch_machine_state(Thread& from, Thread& to) {
   const machine::UserTop *from_top = from.user_top(), *to_top = to.user_top();
   if (from_top != nullptr) machine::save_user_state(from.user_state, from.stack_top());
-  // As close as can be to the load: once `from` has said that it left, its page table may go.
-  from.on_switch_out();
+  DEBUG_ASSERT(machine::loaded_user_top() == from_top);
   to.on_switch_in();
-  if (machine::loaded_user_top() != to_top) machine::load_user_top(to_top);
+  if (from_top != to_top) {
+    // In this order: a flush of either memory meets this CPU for as long as it may walk that memory's tables.
+    to.enter_memory();
+    machine::load_user_top(to_top);
+    from.exit_memory();
+  }
   if (to_top != nullptr) machine::load_user_state(to.user_state, to.stack_top());
   machine::set_kernel_stack(to.stack_top());   // also for a kernel process: it may execute a program before it leaves
   machine::set_current_thread(&to, to.user_work);

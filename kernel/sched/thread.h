@@ -49,9 +49,12 @@ class Thread {
 
   // What the context switch needs to know from the layers above: the user half to load; null: none (kernel thread).
   virtual const machine::UserTop* user_top() { return nullptr; }
-  // Runs on each switch to / away from this thread, interrupts off (seeds S3, S4: clocks of the process).
+  // Runs on each switch to this thread, interrupts off (seeds S3, S4: clocks of the process).
   virtual void on_switch_in() {}
-  virtual void on_switch_out() {}
+  // On switches between threads with different user halves, interrupts off: before this thread's is loaded, and after
+  // another than its own is.
+  virtual void enter_memory() {}
+  virtual void exit_memory() {}
   // After the last switch away from a Dead thread: its stack is free to go. Runs on another thread, may not sleep.
   virtual void on_dead() = 0;
 

@@ -87,35 +87,18 @@ Result<Ref<AddressSpace>> AddressSpace::fork() {
 
 // --- CPUs ---
 
-// The scheduler loads a page table only when it differs from the loaded one. Between two threads of one space
-// the CPU is in no set for a moment, and a flush may pass it by; the generation tells. While it is odd, a flush is
-// under way, which may look for CPUs before or after this one has left the set.
-namespace {
-struct LastSpace {
-  uint64_t id = 0;
-  uint64_t generation = 0;
-};
-constinit LastSpace last_space[machine::kMaxCpus];
-}  // namespace
+// A CPU is in the set of a space from before it loads the space's page table until after it has loaded another. For while
+// the table is loaded the CPU may walk it at any time, of its own accord, and even write to it (the accessed bits); so no
+// table may be freed that a CPU outside the set still knows. Source: Intel SDM vol. 3, 4.8, 4.10.4 and 4.10.5.
 
-void AddressSpace::activate(unsigned cpu) {
-  active_.fetch_or(
-      CpuSet{1} << cpu);  // from here on a flush interrupts this CPU; one before shows in the generation
-  if (machine::loaded_user_top() != &top()) return;
-  const LastSpace& last = last_space[cpu];
-  if (last.id != id_ || last.generation != generation_.load() || last.generation % 2 != 0) machine::flush_local_tlb();
-}
+void AddressSpace::activate(unsigned cpu) { active_.fetch_or(CpuSet{1} << cpu); }
+void AddressSpace::deactivate(unsigned cpu) { active_.fetch_and(~(CpuSet{1} << cpu)); }
 
-void AddressSpace::deactivate(unsigned cpu) {
-  last_space[cpu] = {id_, generation_.load()};
-  active_.fetch_and(~(CpuSet{1} << cpu));
-}
-
-// The page tables have changed: first the generation, then the look at who runs here.
+// The page tables have changed: first that must be seen, then the look at who runs here. A CPU that comes into the set
+// later loads the table after it, with an empty TLB.
 void AddressSpace::flush(uintptr_t start, uintptr_t end) {
-  const uint64_t under_way = generation_.fetch_add(1) + 1;
+  std::atomic_thread_fence(std::memory_order_seq_cst);
   if (const CpuSet cpus = active_.load(); cpus != 0) machine::shoot_down_tlb(cpus, start, end);
-  generation_.store(under_way + 1, std::memory_order_release);
 }
 
 // --- Counts ---

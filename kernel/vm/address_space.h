@@ -116,8 +116,8 @@ class AddressSpace : public RefCounted<AddressSpace>, public mem::FromCache<Addr
   ~AddressSpace();
 
   // --- The CPUs that run here ---
-  // Interrupts are off from deactivate() of one space, on this CPU, to activate() of the next, if any, and
-  // until its top(), or the kernel's, is loaded.
+  // With interrupts off, a CPU: activate()s the next space, if any; loads its top(), or the kernel's; deactivate()s the
+  // space before.
   const machine::UserTop& top() const NO_THREAD_SAFETY_ANALYSIS { return tree_.top(); }
   void activate(unsigned cpu);
   void deactivate(unsigned cpu);
@@ -256,7 +256,6 @@ class AddressSpace : public RefCounted<AddressSpace>, public mem::FromCache<Addr
   uint64_t peak_resident_ GUARDED_BY(lock_) = 0;
   const uint64_t id_;  // never used again; what Region::locked_by refers to
   std::atomic<CpuSet> active_{0};
-  std::atomic<uint64_t> generation_{0};  // twice the flushes so far; odd while one is under way
 
  public:
   boost::intrusive::list_member_hook<> all_hook;  // every address space, for the audit

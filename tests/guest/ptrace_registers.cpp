@@ -204,6 +204,46 @@ TEST(written_address_is_watched) {
   expect_exit(child, 0);
 }
 
+[[gnu::noinline]] static void watched_instruction() { asm volatile("nop"); }
+
+TEST(watched_instruction_stops_once_and_runs) {
+  const pid_t child = start_traced([] {
+    watched_instruction();
+    watched_instruction();
+    _exit(0);
+  });
+  const auto address = reinterpret_cast<uintptr_t>(&watched_instruction);
+  CHECK_OK(trace(PTRACE_POKEUSER, child, 848, address));
+  CHECK_OK(trace(PTRACE_POKEUSER, child, 848 + 7 * 8, 1));
+  for (int i = 0; i < 2; i++) {
+    CHECK_OK(trace(PTRACE_CONT, child));
+    expect_stop(child, SIGTRAP);
+    CHECK_EQ(registers_of(child).rip, address);
+    CHECK_EQ(signal_info(child).si_code, 4);   // TRAP_HWBKPT
+  }
+  CHECK_OK(trace(PTRACE_CONT, child));
+  expect_exit(child, 0);
+}
+
+TEST(instruction_pointer_that_is_no_address_faults) {
+  constexpr unsigned long kNoAddress = 0x8000'1234'5678'9abc;
+  const pid_t child = start_traced([] {});
+  user_regs_struct registers = registers_of(child);
+  registers.rip = kNoAddress;
+  CHECK_OK(trace(PTRACE_SETREGS, child, 0, reinterpret_cast<uintptr_t>(&registers)));
+  CHECK_OK(trace(PTRACE_CONT, child));
+  for (int i = 0; i < 2; i++) {   // it faults again if the signal is taken away
+    expect_stop(child, SIGSEGV);
+    CHECK_EQ(signal_info(child).si_code, SI_KERNEL);
+    CHECK_EQ(registers_of(child).rip, kNoAddress);
+    if (i == 0) CHECK_OK(trace(PTRACE_CONT, child));
+  }
+  CHECK_OK(trace(PTRACE_CONT, child, 0, SIGSEGV));
+  int status = wait_status(child);
+  CHECK(WIFSIGNALED(status));
+  CHECK_EQ(WTERMSIG(status), SIGSEGV);
+}
+
 TEST(kernel_that_writes_to_a_watched_address_goes_on) {
   static long watched[2] = {};
   const pid_t child = start_traced([] {

@@ -237,6 +237,7 @@ CallResult sys_rt_sigreturn(const Call& call) {
   if (!process::return_from_handler(call.thread)) {
     process::force_signal(call.thread, process::kernel_signal(process::kSigSegv));
     call.thread.frame().set_not_in_system_call();
+    return 0;
   }
   return call.thread.frame().return_value();
 }

@@ -18,8 +18,9 @@ namespace {
 // Offsets in the memory window; divided by 16 they are x2APIC register numbers.
 // clang-format off
 enum Register : uint32_t {
-  kId = 0x20, kTaskPriority = 0x80, kEndOfInterrupt = 0xb0, kSpurious = 0xf0, kErrorStatus = 0x280,
-  kCommand = 0x300, kCommandHigh = 0x310, kLvtTimer = 0x320, kLvtLint0 = 0x350, kLvtLint1 = 0x360,
+  kId = 0x20, kVersion = 0x30, kTaskPriority = 0x80, kEndOfInterrupt = 0xb0, kSpurious = 0xf0, kErrorStatus = 0x280,
+  kLvtCorrectedErrors = 0x2f0, kCommand = 0x300, kCommandHigh = 0x310, kLvtTimer = 0x320, kLvtThermal = 0x330,
+  kLvtPerformance = 0x340, kLvtLint0 = 0x350, kLvtLint1 = 0x360,
   kLvtError = 0x370, kTimerInitial = 0x380, kTimerCurrent = 0x390, kTimerDivide = 0x3e0,
 };
 // clang-format on
@@ -27,6 +28,7 @@ enum Register : uint32_t {
 constexpr uint32_t kMasked = 1 << 16, kSoftwareEnable = 1 << 8, kTscDeadlineMode = 2 << 17, kDivideBy1 = 0xb;
 constexpr uint32_t kDeliverNmi = 4 << 8, kDeliverInit = 5 << 8, kDeliverStartup = 6 << 8, kAssert = 1 << 14,
                    kDeliveryPending = 1 << 12, kAllOthers = 3 << 18;
+constexpr uint32_t kBroadcast = 0xff;  // where ids have 8 bits: the memory window and the I/O APIC
 constexpr uint64_t kApicGlobalEnable = 1 << 11, kX2ApicEnable = 1 << 10;
 
 volatile uint32_t& window(Register which) {
@@ -54,6 +56,14 @@ void send_command(uint32_t apic_id, uint32_t command) {
   while (window(kCommand) & kDeliveryPending) spin_pause();
   window(kCommandHigh) = apic_id << 24;
   window(kCommand) = command;
+}
+
+// What a loader may have left for interrupts that nobody handles here. The version tells how many entries there are.
+void mask_further_sources() {
+  const uint32_t last_entry = read_apic(kVersion) >> 16 & 0xff;
+  if (last_entry >= 4) write_apic(kLvtPerformance, kMasked);
+  if (last_entry >= 5) write_apic(kLvtThermal, kMasked);
+  if (last_entry >= 6) write_apic(kLvtCorrectedErrors, kMasked);
 }
 
 void mask_legacy_controllers() {
@@ -110,7 +120,9 @@ void init_local_apic() {
   write_apic(kTaskPriority, 0);
   write_apic(kLvtLint0, kMasked);
   write_apic(kLvtLint1, kMasked);
+  mask_further_sources();
   write_apic(kLvtError, kErrorVector);
+  take_apic_errors();
   write_apic(kTimerDivide, kDivideBy1);
   write_apic(kLvtTimer, kTimerVector | (cpu_features().tsc_deadline ? kTscDeadlineMode : 0));
   if (cpu_features().tsc_deadline)
@@ -119,6 +131,7 @@ void init_local_apic() {
 }
 
 uint32_t local_apic_id() { return cpu_features().x2apic ? read_apic(kId) : read_apic(kId) >> 24; }
+bool is_reachable(uint32_t apic_id) { return cpu_features().x2apic || apic_id < kBroadcast; }
 void end_of_interrupt() { write_apic(kEndOfInterrupt, 0); }
 
 void send_ipi(uint32_t apic_id, uint8_t vector) { send_command(apic_id, kAssert | vector); }
@@ -127,6 +140,12 @@ void send_startup(uint32_t apic_id, uint8_t page) { send_command(apic_id, kAsser
 void send_nmi_to_others() { send_command(0, kAssert | kDeliverNmi | kAllOthers); }
 void send_reschedule(unsigned cpu) { send_ipi(per_cpu(cpu).apic_id, kRescheduleVector); }
 
+// A write puts what has happened into the register, and lets the next error interrupt. SDM vol. 3, 11.5.3.
+uint32_t take_apic_errors() {
+  write_apic(kErrorStatus, 0);
+  return read_apic(kErrorStatus);
+}
+
 void start_apic_timer(uint32_t count) { write_apic(kTimerInitial, count); }
 uint32_t apic_timer_count() { return read_apic(kTimerCurrent); }
 
@@ -134,7 +153,7 @@ Result<> handle_isa_interrupt(unsigned line, InterruptHandler handler, void* arg
   if (line >= 16) return Error(Errno::Inval);
   const InterruptOverride& route = acpi_info().isa[line];
   RawGuard guard(io_apic_lock);
-  if (route.line >= io_apic_lines()) return Error(Errno::NoDev);
+  if (route.line >= io_apic_lines() || this_per_cpu().apic_id >= kBroadcast) return Error(Errno::NoDev);
   isa_handlers[line] = {handler, argument};
   constexpr uint32_t kActiveLow = 1 << 13, kLevelTriggered = 1 << 15;
   write_io_apic(redirection(route.line) + 1, this_per_cpu().apic_id << 24);

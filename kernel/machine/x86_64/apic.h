@@ -24,6 +24,8 @@ void init_interrupt_controllers();  // boot CPU, once
 void init_local_apic();             // each CPU
 
 uint32_t local_apic_id();
+bool is_reachable(uint32_t apic_id);  // ids of more than 8 bits need the x2APIC
+uint32_t take_apic_errors();          // of this CPU, since the last call: the bits of the error status register
 void end_of_interrupt();
 
 void send_ipi(uint32_t apic_id, uint8_t vector);

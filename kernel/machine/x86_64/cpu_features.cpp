@@ -8,6 +8,7 @@
 #include "base/assert.h"
 #include "base/log.h"
 #include "machine/cpu.h"
+#include "machine/x86_64/layout.h"
 #include "machine/x86_64/registers.h"
 
 namespace tine::machine {
@@ -34,6 +35,16 @@ uint64_t usable_components(uint64_t supported) {
     if ((supported & kAvx512) == kAvx512) components |= kAvx512;
   }
   return components;
+}
+
+bool is_amd() {
+  const uint32_t vendor = cpuid(0).ebx;
+  return vendor == 0x68747541 || vendor == 0x6f677948;  // the first letters of AuthenticAMD, HygonGenuine
+}
+// With the extended family. Source: SDM vol. 2, CPUID; APM vol. 3, CPUID Fn0000_0001.
+unsigned cpu_family() {
+  const uint32_t signature = cpuid(1).eax, family = signature >> 8 & 0xf;
+  return family == 0xf ? family + (signature >> 20 & 0xff) : family;
 }
 
 uint64_t read_xcr0() {
@@ -92,6 +103,10 @@ void find_cpu_features() {
       .tsc_deadline = bit(basic.ecx, 24),
       .rdrand = bit(basic.ecx, 30),
       .rdseed = bit(structured.ebx, 18),
+      .machine_check = bit(basic.edx, 7),
+      .fxrstor_keeps_pointers = is_amd() && !bit(cpuid(0x80000008).ebx, 2),
+      .lfence_by_request =
+          is_amd() && cpu_family() >= 0x10 && cpu_family() != 0x11 && !bit(cpuid(0x80000021).eax, 2),
       .xsave_components = 0,
   };
   if (features.xsave) features.xsave_components = usable_components(cpuid(0xd).eax);
@@ -99,10 +114,29 @@ void find_cpu_features() {
 
 const CpuFeatures& cpu_features() { return features; }
 
+namespace {
+
+// RDTSC must not be read ahead of the LFENCE before it, or time could seem to run backwards from one CPU to another.
+// Source: APM vol. 3, LFENCE; AMD's "Software techniques for managing speculation", mitigation G-2.
+void make_lfence_wait() {
+  constexpr uint64_t kLfenceWaits = 1 << 1;
+  uint64_t value;
+  if (try_read_msr(Msr::AmdDecodeConfiguration, value) && !(value & kLfenceWaits))
+    try_write_msr(Msr::AmdDecodeConfiguration, value | kLfenceWaits);
+}
+
+}  // namespace
+
+// The registers get whole values: what INIT and a loader leave differs, and some bits would undo what the kernel relies on:
+// CD and NW switch the caches off (SDM vol. 3, table 10-1, 12.5.3), FSGSBASE lets programs write a kernel address into GS base,
+// EFER's TCE narrows INVLPG and FFXSR makes FXSAVE leave out registers (APM vol. 2, 3.1.7).
 void enable_cpu_features() {
-  write_cr0((read_cr0() & ~(kCr0Emulation | kCr0TaskSwitched)) | kCr0MonitorCoprocessor | kCr0NumericError |
-            kCr0WriteProtect | kCr0AlignmentMask);
-  uint64_t cr4 = read_cr4() | kCr4FxSave | kCr4SimdExceptions;
+  write_msr(Msr::Efer, (read_msr(Msr::Efer) & kEferLongModeActive) | EFER_SYSCALL | EFER_LONG_MODE | EFER_NO_EXECUTE);
+  write_cr0(kCr0Protected | kCr0MonitorCoprocessor | kCr0ExtensionType | kCr0NumericError | kCr0WriteProtect |
+            kCr0AlignmentMask | kCr0Paging);
+  uint64_t cr4 = kCr4PhysicalAddressExtension | kCr4FxSave | kCr4SimdExceptions;
+  // Without it a machine check shuts the processor down without a word. SDM vol. 3, 2.5 and 16.8.
+  if (features.machine_check) cr4 |= kCr4MachineCheck;
   if (features.global_pages) cr4 |= kCr4GlobalPages;
   if (features.smep) cr4 |= kCr4Smep;
   if (features.smap) cr4 |= kCr4Smap;
@@ -117,8 +151,11 @@ void enable_cpu_features() {
     features.xsave_components = 0;
     write_cr4(cr4 & ~kCr4XSave);  // programs look at it too, as CPUID's OSXSAVE
   }
+  if (features.lfence_by_request) make_lfence_wait();
 }
 
+// This CPU alone runs, and comes to the new instructions by jumps: that is all that the manual asks of code that changes
+// itself. Other CPUs start later, by INIT. SDM vol. 3, 9.1.3.
 void patch_smap_sites() {
   if (!features.smap) return;
   for (const SmapSite& site : std::span(smap_sites_start, smap_sites_end)) {

@@ -19,13 +19,16 @@ struct CpuFeatures {
   bool xsave, xsaveopt;
   bool x2apic, tsc_deadline;
   bool rdrand, rdseed;
+  bool machine_check;
+  bool fxrstor_keeps_pointers;  // AMD: what restores x87 registers leaves FIP, FDP and FOP as they are
+  bool lfence_by_request;       // AMD: LFENCE holds back what follows only if a register says so
   uint64_t xsave_components;  // what XCR0 is set to
 };
 
 void find_cpu_features();
 const CpuFeatures& cpu_features();
 
-// Sets this CPU's control registers to what the features allow.
+// Sets this CPU's control registers to what the features allow, and to nothing else that a loader may have left.
 void enable_cpu_features();
 
 // Opens and closes user memory in the SMAP sites of the kernel text, if the CPU has SMAP. Text is still

@@ -5,6 +5,7 @@
 
 #include "machine/user_registers.h"
 #include "machine/x86_64/per_cpu.h"
+#include "machine/x86_64/registers.h"
 
 namespace tine::machine {
 
@@ -30,6 +31,8 @@ bool is_valid_control(uint64_t control) {
 
 }  // namespace
 
+void init_debug_registers() { asm volatile("movq %0, %%dr7" ::"r"(kControlFixed)); }
+
 void load_debug_registers(DebugRegisters& debug) {
   PerCpu& cpu = this_per_cpu();
   asm volatile("movq %0, %%dr7" ::"r"(kControlFixed));
@@ -43,16 +46,21 @@ void load_debug_registers(DebugRegisters& debug) {
   asm volatile("movq %0, %%dr7" ::"r"(debug.control | kControlFixed));
 }
 
-bool take_debug_status() {
+bool take_debug_status(TrapFrame& frame) {
   uint64_t status;
   asm volatile("movq %%dr6, %0" : "=r"(status));
   asm volatile("movq %0, %%dr6" ::"r"(kStatusIdle));
   PerCpu& cpu = this_per_cpu();
   if (cpu.debug_owner == nullptr || !(status & kHitMask)) return false;
   // Bits of addresses that are not watched may be set too.
+  const uint64_t control = cpu.debug_owner->control;
   uint64_t hits = 0;
-  for (unsigned i = 0; i < kAddresses; ++i)
-    if (status >> i & 1 && cpu.debug_owner->control >> (2 * i) & 3) hits |= uint64_t{1} << i;
+  for (unsigned i = 0; i < kAddresses; ++i) {
+    if (!(status >> i & 1 && control >> (2 * i) & 3)) continue;
+    hits |= uint64_t{1} << i;
+    // The instruction has not run yet. RF lets it, else it would trap for ever. SDM vol. 3, 18.3.1.1.
+    if ((control >> (16 + 4 * i) & 3) == 0) frame.rflags |= kFlagResume;
+  }
   cpu.debug_owner->status |= hits;
   return hits != 0;
 }

@@ -7,9 +7,12 @@
 
 namespace tine::machine {
 
+void init_debug_registers();   // each CPU: nothing is watched, whatever a loader left
+
 void load_debug_registers(DebugRegisters& debug);
 
-// In a debug exception: takes over why it came. True: because of a watched address.
-bool take_debug_status();
+// In a debug exception: takes over why it came. True: because of a watched address. If that is the instruction's own, it
+// runs when the frame is gone back to.
+bool take_debug_status(TrapFrame& frame);
 
 }  // namespace tine::machine

@@ -102,19 +102,20 @@ leave_to_user:
 work_before_user:
   CALL_WITH_FRAME _ZN4tine7machine7upcalls14return_to_userERNS0_9TrapFrameE
 leave_by_iret:
-  // IRET to a non-canonical address would fault in the kernel; at an unmapped one the program gets its own
-  // fault.
   movq FRAME_RIP(%rsp), %rax
   shrq $USER_ADDRESS_BITS, %rax
-  jz 1f
-  movabsq $LAST_USER_PAGE, %rax
-  movq %rax, FRAME_RIP(%rsp)
-1:
+  jnz refuse_return
   POP_REGISTERS
 leave_by_iret_with_registers:
   addq $FRAME_RIP - FRAME_ORIG_RAX, %rsp
   swapgs
   iretq
+// IRET to a non-canonical address would fault in the kernel, with the program's GS base (SDM vol. 2, IRET). The program
+// gets that fault as its own instead, and leaves as its signal says.
+refuse_return:
+  CALL_WITH_FRAME refuse_return_address
+  cli
+  jmp leave_to_user
 
 // [[noreturn]] void leave_with_frame(TrapFrame* frame): the first return of a new thread.
 FUNCTION leave_with_frame
@@ -123,11 +124,12 @@ FUNCTION leave_with_frame
   jmp leave_to_user
 END_FUNCTION leave_with_frame
 
-// One stub for each vector: pushes a zero where the CPU pushes no error code, then the vector.
+// One stub for each vector: pushes a zero where the CPU pushes no error code, then the vector. Source: SDM vol. 3, table 6-1;
+// APM vol. 2, table 8-1 (29 and 30).
 .section .text.entry_stubs, "ax", @progbits
 .macro STUB vector
   .p2align 4
-  .if !(\vector == 8 || (\vector >= 10 && \vector <= 14) || \vector == 17 || \vector == 21)
+  .if !(\vector == 8 || (\vector >= 10 && \vector <= 14) || \vector == 17 || \vector == 21 || \vector == 29 || \vector == 30)
   pushq $0
   .endif
   pushq $\vector

@@ -33,7 +33,6 @@
 #define SYSTEM_CALL_VECTOR 256
 #define LINUX_ENOSYS 38
 #define USER_ADDRESS_BITS 47
-#define LAST_USER_PAGE 0x7ffffffff000  // never mapped: kUserEnd
 
 #define RFLAGS_TRAP (1 << 8)
 #define RFLAGS_RESUME (1 << 16)

@@ -12,6 +12,7 @@ enum class Msr : uint32_t {
   KvmOldSystemTime = 0x12,
   ApicBase = 0x1b,
   Microcode = 0x8b,
+  SysenterCs = 0x174,
   TscDeadline = 0x6e0,
   X2Apic = 0x800,
   KvmWallClock = 0x4b564d00,
@@ -24,6 +25,7 @@ enum class Msr : uint32_t {
   FsBase = 0xc0000100,
   GsBase = 0xc0000101,
   KernelGsBase = 0xc0000102,
+  AmdDecodeConfiguration = 0xc0011029,
 };
 
 inline uint64_t read_msr(Msr msr) {
@@ -36,14 +38,21 @@ inline void write_msr(Msr msr, uint64_t value) {
                : "memory");
 }
 
-inline constexpr uint64_t kCr0MonitorCoprocessor = 1 << 1, kCr0Emulation = 1 << 2, kCr0TaskSwitched = 1 << 3,
-                          kCr0NumericError = 1 << 5, kCr0WriteProtect = 1 << 16, kCr0AlignmentMask = 1 << 18;
-inline constexpr uint64_t kCr4GlobalPages = 1 << 7, kCr4FxSave = 1 << 9, kCr4SimdExceptions = 1 << 10,
-                          kCr4Umip = 1 << 11, kCr4FiveLevels = 1 << 12, kCr4FsGsBase = 1 << 16, kCr4XSave = 1 << 18,
-                          kCr4Smep = 1 << 20, kCr4Smap = 1 << 21, kCr4ProtectionKeys = 1 << 22,
-                          kCr4ControlFlow = 1 << 23;
+// For registers that a hypervisor may not have. False: there is none.
+extern "C" bool read_msr_or_fault(uint32_t msr, uint64_t* value);
+extern "C" bool write_msr_or_fault(uint32_t msr, uint64_t value);
+inline bool try_read_msr(Msr msr, uint64_t& value) { return read_msr_or_fault(static_cast<uint32_t>(msr), &value); }
+inline bool try_write_msr(Msr msr, uint64_t value) { return write_msr_or_fault(static_cast<uint32_t>(msr), value); }
+
+inline constexpr uint64_t kCr0Protected = 1 << 0, kCr0MonitorCoprocessor = 1 << 1, kCr0ExtensionType = 1 << 4, kCr0NumericError = 1 << 5,
+                          kCr0WriteProtect = 1 << 16, kCr0AlignmentMask = 1 << 18, kCr0Paging = uint64_t{1} << 31;
+inline constexpr uint64_t kEferLongModeActive = 1 << 10;
+inline constexpr uint64_t kCr4PhysicalAddressExtension = 1 << 5, kCr4MachineCheck = 1 << 6, kCr4GlobalPages = 1 << 7,
+                          kCr4FxSave = 1 << 9, kCr4SimdExceptions = 1 << 10, kCr4Umip = 1 << 11,
+                          kCr4FiveLevels = 1 << 12, kCr4FsGsBase = 1 << 16, kCr4XSave = 1 << 18, kCr4Smep = 1 << 20,
+                          kCr4Smap = 1 << 21, kCr4ProtectionKeys = 1 << 22, kCr4ControlFlow = 1 << 23;
 inline constexpr uint64_t kFlagTrap = 1 << 8, kFlagInterrupts = 1 << 9, kFlagDirection = 1 << 10,
-                          kFlagNestedTask = 1 << 14, kFlagAlignmentCheck = 1 << 18,
+                          kFlagNestedTask = 1 << 14, kFlagResume = 1 << 16, kFlagAlignmentCheck = 1 << 18,
                           kFlagIoPrivilege = 3 << 12;
 
 #define TINE_CONTROL_REGISTER(name)                               \

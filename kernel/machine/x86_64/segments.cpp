@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // The descriptor tables: GDT and TSS of each CPU, the common IDT, and the registers behind SYSCALL. There is
 // no 32-bit code segment, so no program can leave 64-bit mode. Source: Intel SDM vol. 3, chapters 3, 6 and 8.
+#include "machine/x86_64/debug_registers.h"
 #include "machine/x86_64/layout.h"
 #include "machine/x86_64/per_cpu.h"
 #include "machine/x86_64/registers.h"
@@ -134,10 +135,12 @@ void init_cpu(unsigned id, CpuStacks& stacks) {
       "i"(KERNEL_DATA), "r"(TASK_STATE)
       : "rax", "memory");
 
+  init_debug_registers();
   write_msr(Msr::GsBase, reinterpret_cast<uint64_t>(&cpu));
   write_msr(Msr::KernelGsBase, 0);
   write_msr(Msr::Star, uint64_t{SYSRET_BASE} << 48 | uint64_t{KERNEL_CODE} << 32);
   write_msr(Msr::LongStar, reinterpret_cast<uint64_t>(&system_call_entry));
+  write_msr(Msr::SysenterCs, 0);  // the other way in is closed: SYSENTER faults. SDM vol. 3, 5.8.7
   write_msr(Msr::CompatStar, reinterpret_cast<uint64_t>(&compatibility_system_call_entry));
   write_msr(Msr::SyscallMask, kFlagTrap | kFlagInterrupts | kFlagDirection | kFlagNestedTask |
                                   kFlagAlignmentCheck | kFlagIoPrivilege);

@@ -8,6 +8,7 @@
 #include "machine/cpu.h"
 #include "machine/paging.h"
 #include "machine/user_access.h"
+#include "machine/x86_64/extended_state.h"
 #include "machine/x86_64/layout.h"
 
 namespace tine::machine {
@@ -130,6 +131,8 @@ size_t least_signal_stack() {
   image.context.mask = signal.mask;
   std::memcpy(image.info, signal.info.data(), kSignalInfoSize);
   if (!store_signal_extended_state(state) || !copy_to_user(address, &image, sizeof(image))) return false;
+  // What the interrupted function has set in MXCSR or left in the vector registers is none of the handler's business.
+  load_initial_extended_state();
 
   frame.rdi = static_cast<uint64_t>(signal.signal);
   frame.rsi = address + offsetof(Image, info);
@@ -149,17 +152,17 @@ bool pop_signal_frame(TrapFrame& frame, SignalReturn& result) {
   if (!in_user_range(address, sizeof(Image)) ||
       !copy_from_user(&context, address + offsetof(Image, context), sizeof(context)))
     return false;
-  if (!is_canonical_user_address(context.machine.rip)) return false;
-  const uintptr_t state = context.machine.extended_state;
-  if (state != 0) {
-    const size_t size = signal_extended_state_size();
-    if (!is_aligned(state, 64) || !in_user_range(state, size) || !load_signal_extended_state(state))
-      return false;
-  }
+  // An address that is none stays: the way back to user mode finds it, and the program gets the fault there.
   restore(frame, context.machine);
   frame.set_not_in_system_call();
   result.mask = context.mask;
   result.alternate_stack = {context.stack_base, context.stack_flags, context.stack_size};
+  const uintptr_t state = context.machine.extended_state;
+  result.state_loaded = true;
+  if (state == 0)
+    load_initial_extended_state();
+  else
+    result.state_loaded = in_user_range(state, signal_extended_state_size()) && load_signal_extended_state(state);
   return true;
 }
 

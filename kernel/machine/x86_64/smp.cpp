@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Starting the other CPUs, one after the other: INIT, startup IPI, and wait until the CPU has checked in.
-// Source: Intel SDM vol. 3, 9.4.
+// Starting the other CPUs: INIT for all; then one after the other the startup IPI, until the CPU has checked in.
+// Source: Intel SDM vol. 3, 9.4.4.1.
 #include <algorithm>
+#include <array>
 #include <cstring>
+#include <span>
 
 #include "base/log.h"
 #include "machine/boot.h"
@@ -79,18 +81,38 @@ bool wait_for(unsigned id, uint64_t microseconds) {
   return per_cpu(id).started.load();
 }
 
+// The CPU has had INIT.
 bool start_cpu(unsigned id, uint32_t apic_id, PhysAddr trampoline) {
   constexpr uint64_t kBetweenSteps = 200, kPatience = 2'000'000;
   poke<uint64_t>(trampoline, TRAMPOLINE_STACK, reinterpret_cast<uint64_t>(std::end(stacks[id]->boot)));
   poke<uint32_t>(trampoline, TRAMPOLINE_CPU, id);
   boot_cpu_tsc.store(read_tsc());
-  send_init(apic_id);
-  delay_microseconds(10);
   const auto page = static_cast<uint8_t>(trampoline >> kPageShift);
   send_startup(apic_id, page);
   if (wait_for(id, kBetweenSteps)) return true;
   send_startup(apic_id, page);  // old hardware wants a second one; it means nothing to a CPU that runs
-  return wait_for(id, kPatience);
+  if (wait_for(id, kPatience)) return true;
+  send_init(apic_id);  // or it might come when there is no identity map any more, and take the machine with it
+  return false;
+}
+
+// The other CPUs that can be started, `most` at most; how many there are.
+unsigned find_other_cpus(std::array<uint32_t, kMaxCpus>& apic_ids, unsigned most) {
+  const AcpiInfo& acpi = acpi_info();
+  if (acpi.offered_cpus == 0)
+    log(LogLevel::Warning, "smp: neither ACPI nor an MP table tells of CPUs: one is used");
+  if (acpi.offered_cpus > acpi.cpu_count)
+    log(LogLevel::Warning, "smp: %u CPUs are offered; only %u are used", acpi.offered_cpus, acpi.cpu_count);
+  const uint32_t own = local_apic_id();
+  unsigned count = 0;
+  for (const uint32_t apic_id : std::span(acpi.apic_ids).first(acpi.cpu_count)) {
+    if (apic_id == own || count == most) continue;
+    if (is_reachable(apic_id))
+      apic_ids[count++] = apic_id;
+    else
+      log(LogLevel::Warning, "smp: the CPU with APIC id %u cannot be reached without an x2APIC", apic_id);
+  }
+  return count;
 }
 
 }  // namespace
@@ -101,26 +123,26 @@ void reserve_secondary_stacks() {
     stacks[id] = physical_to_virtual<SecondaryStacks>(take_boot_pages(kPages));
 }
 
+// The manual wants 10 ms between INIT and the first startup IPI, and 200 µs before the second. A CPU that has had INIT waits
+// for its startup IPI as long as need be: so all have INIT first, and the 10 ms pass once.
 unsigned start_other_cpus(unsigned limit) {
-  const AcpiInfo& acpi = acpi_info();
+  constexpr uint64_t kAfterInit = 10'000;
+  std::array<uint32_t, kMaxCpus> apic_ids;
+  const unsigned count = limit > 1 ? find_other_cpus(apic_ids, limit - 1) : 0;
   const PhysAddr trampoline = trampoline_page();
-  const uint32_t own_apic_id = local_apic_id();
-  if (acpi.offered_cpus == 0)
-    log(LogLevel::Warning, "smp: neither ACPI nor an MP table tells of CPUs: one is used");
-  if (acpi.offered_cpus > acpi.cpu_count)
-    log(LogLevel::Warning, "smp: %u CPUs are offered; only %u are used", acpi.offered_cpus, acpi.cpu_count);
-  if (trampoline == 0) {
+  if (count != 0 && trampoline == 0) {
     log(LogLevel::Warning, "smp: no memory below 1 MiB to start other CPUs from");
     return cpu_count();
   }
-  write_trampoline(trampoline);
-  for (unsigned i = 0; i < acpi.cpu_count && cpu_count() < limit; i++) {
-    if (acpi.apic_ids[i] == own_apic_id) continue;
-    const unsigned id = cpu_count();
-    if (!start_cpu(id, acpi.apic_ids[i], trampoline)) {
-      log(LogLevel::Warning, "smp: the CPU with APIC id %u does not start", acpi.apic_ids[i]);
-      break;  // it might still come, and must not meet another's stack
-    }
+  if (count != 0) {
+    write_trampoline(trampoline);
+    for (const uint32_t apic_id : std::span(apic_ids).first(count)) send_init(apic_id);
+    delay_microseconds(kAfterInit);
+  }
+  for (const uint32_t apic_id : std::span(apic_ids).first(count)) {
+    if (start_cpu(cpu_count(), apic_id, trampoline)) continue;
+    log(LogLevel::Warning, "smp: the CPU with APIC id %u does not start", apic_id);
+    break;
   }
   drop_identity_map();
   return cpu_count();

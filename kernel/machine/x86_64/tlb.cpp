@@ -7,6 +7,7 @@
 
 #include "base/units.h"
 #include "machine/x86_64/apic.h"
+#include "machine/x86_64/cpu_features.h"
 #include "machine/x86_64/per_cpu.h"
 #include "machine/x86_64/registers.h"
 
@@ -17,6 +18,7 @@ namespace {
 constexpr size_t kMostSinglePages = 32;  // beyond this, dropping everything is cheaper
 
 void flush_global_tlb() {
+  if (!cpu_features().global_pages) return flush_local_tlb();
   const uint64_t cr4 = read_cr4();
   write_cr4(cr4 ^ kCr4GlobalPages);  // any change of the bit drops all entries
   write_cr4(cr4);

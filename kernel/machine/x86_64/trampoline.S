@@ -2,7 +2,7 @@
 // How a secondary CPU comes up: this page is copied below 1 MiB, where a startup IPI makes the CPU run it in
 // real mode with cs at the page. It goes straight to long mode on the boot page tables, then to `entry`(cpu)
 // on `stack`. Reaches everything relative to its own start. The words at its end are smp.cpp's. Source: Intel
-// SDM vol. 3, 9.4 and 9.8.5.
+// SDM vol. 3, 9.4 and 10.8.5.
 
 #include "machine/x86_64/assembly.h"
 

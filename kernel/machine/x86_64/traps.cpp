@@ -32,7 +32,6 @@ static_assert(offsetof(TrapFrame, orig_rax) == FRAME_ORIG_RAX);
 static_assert(offsetof(TrapFrame, vector) == FRAME_VECTOR && offsetof(TrapFrame, rip) == FRAME_RIP);
 static_assert(offsetof(TrapFrame, cs) == FRAME_CS && offsetof(TrapFrame, rflags) == FRAME_RFLAGS);
 static_assert(sizeof(TrapFrame) == FRAME_SIZE && kSystemCallVector == SYSTEM_CALL_VECTOR);
-static_assert(kUserEnd == LAST_USER_PAGE);
 
 namespace {
 
@@ -158,7 +157,7 @@ void handle_exception(TrapFrame& frame) {
       panic_at(frame, "machine check");
     case kDebug:
       // A watched address that the kernel itself touches for the program goes unnoticed.
-      watchpoint = take_debug_status();
+      watchpoint = take_debug_status(frame);
       if (watchpoint && !frame.from_user()) return;
       break;
   }
@@ -183,7 +182,7 @@ void dispatch_interrupt(uint64_t vector) {
       return;
     case kErrorVector:
       end_of_interrupt();
-      log(LogLevel::Warning, "local APIC error on CPU %u", cpu_id());
+      log(LogLevel::Warning, "local APIC error on CPU %u: %#x", cpu_id(), take_apic_errors());
       return;
     default:
       if (vector - kIsaVectors < 16) {
@@ -212,6 +211,12 @@ extern "C" void handle_trap(TrapFrame& frame) {
   if (frame.vector < kFirstInterrupt) return handle_exception(frame);
   handle_interrupt(frame);
   upcalls::interrupt_ended(frame);
+}
+
+// The frame's address is not canonical.
+extern "C" void refuse_return_address(TrapFrame& frame) {
+  enable_interrupts();
+  upcalls::user_exception(frame, Exception::GeneralProtection, frame.rip, false);
 }
 
 void handle_timer_vector() {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The instructions of user_access.h. Each may fault; the page-fault handler lets it go on when the fault is
+// The instructions of user_access.h, and two for registers that may not be there. Each may fault; the page-fault handler lets it go on when the fault is
 // resolved, or ends the routine through the exception table. The C++ side has checked that the range is a
 // user range. Every iteration of a string instruction counts as one instruction under QEMU's -icount, hence
 // words first.
@@ -152,6 +152,37 @@ END_FUNCTION \name
   USER_STATE user_xrstor, xrstor64
   USER_STATE user_fxsave, fxsave64
   USER_STATE user_fxrstor, fxrstor64
+
+// bool read_msr_or_fault(uint32_t msr, uint64_t* value), bool write_msr_or_fault(uint32_t msr, uint64_t value)
+FUNCTION read_msr_or_fault
+  movl %edi, %ecx
+1:
+  rdmsr
+  shlq $32, %rdx
+  orq %rdx, %rax
+  movq %rax, (%rsi)
+  movl $1, %eax
+  ret
+2:
+  xorl %eax, %eax
+  ret
+  EXCEPTION_TABLE 1b, 2b
+END_FUNCTION read_msr_or_fault
+
+FUNCTION write_msr_or_fault
+  movl %edi, %ecx
+  movl %esi, %eax
+  movq %rsi, %rdx
+  shrq $32, %rdx
+1:
+  wrmsr
+  movl $1, %eax
+  ret
+2:
+  xorl %eax, %eax
+  ret
+  EXCEPTION_TABLE 1b, 2b
+END_FUNCTION write_msr_or_fault
 
 // bool read_kernel_word(uint64_t* value, uintptr_t address): for backtraces, which follow pointers that may
 // be wrong.

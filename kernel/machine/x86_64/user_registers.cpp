@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "machine/x86_64/cpu_features.h"
+#include "machine/x86_64/extended_state.h"
 
 namespace tine::machine {
 
@@ -15,7 +16,6 @@ constexpr size_t kMxcsrOffset = 24, kMxcsrMaskOffset = 28, kXmmOffset = 160, kXm
                  kHeaderSize = 64;
 constexpr uint64_t kX87 = 1, kSse = 2;   // components
 constexpr uint16_t kInitialControlWord = 0x37f;
-constexpr uint32_t kDefaultMxcsrMask = 0xffbf;
 
 // Where each further component lies in the standard form: CPUID leaf 0xd.
 struct Component {
@@ -126,7 +126,7 @@ bool write_extended_state(std::span<std::byte> image, std::span<const std::byte>
   uint32_t mxcsr, mask;
   std::memcpy(&mxcsr, view.data() + kMxcsrOffset, sizeof mxcsr);
   std::memcpy(&mask, image.data() + kMxcsrMaskOffset, sizeof mask);
-  if (mxcsr & ~(mask != 0 ? mask : kDefaultMxcsrMask)) return false;
+  if (!is_valid_mxcsr(mxcsr)) return false;
 
   if (view.size() <= kFxSaveSize) {
     std::memcpy(image.data(), view.data(), kFxSaveSize);

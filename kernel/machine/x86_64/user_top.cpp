@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // A CPU's copy of the user half that it runs on. The copy is written with interrupts off, by its own CPU, which touches no
-// user memory meanwhile. What is dropped from the copy may stay in the TLB until whoever dropped it has it flushed.
+// user memory meanwhile. What is dropped from the copy may stay in the TLB until whoever dropped it has it flushed. But when a
+// range of 512 GiB gets another of the CPU's tables, its paging-structure caches must forget the one it had, which now holds
+// another range (SDM vol. 3, 4.10.3 and 4.10.4.2).
 #include "machine/user_top.h"
 
 #include <algorithm>
@@ -51,15 +53,20 @@ bool copy_word(PerCpu& cpu, const UserTop& top, unsigned i) {
   return true;
 }
 
+struct Copied {
+  PhysAddr table;   // the CPU is to load
+  bool moved;       // ranges may have changed tables
+};
+
 // The version was read before: of a change that is missed, it will differ. Mostly the slots are those of before: of the same
-// space, or one that a fork made. Returns the table that the CPU is to load.
-PhysAddr copy(PerCpu& cpu, const UserTop& top) {
-  if (const Table* whole = top.whole()) [[unlikely]] return virtual_to_physical(whole);
+// space, or one that a fork made.
+Copied copy(PerCpu& cpu, const UserTop& top) {
+  if (const Table* whole = top.whole()) [[unlikely]] return {virtual_to_physical(whole), true};
   const unsigned end = top.end();
   bool same = end == cpu.copied_end;
   for (unsigned i = 0; i < end && same; i++) same = copy_word(cpu, top, i);
   if (!same) [[unlikely]] place(cpu, top);
-  return address_of_cpu_table(cpu_tables(cpu.id).top);
+  return {address_of_cpu_table(cpu_tables(cpu.id).top), !same};
 }
 
 }  // namespace
@@ -69,7 +76,7 @@ void load_user_top(const UserTop* top) {
   cpu.user_top = top;
   if (top == nullptr) return load_kernel_top_table();
   cpu.user_top_version = top->version();
-  write_cr3(copy(cpu, *top));
+  write_cr3(copy(cpu, *top).table);
 }
 
 const UserTop* loaded_user_top() { return this_per_cpu().user_top; }
@@ -83,8 +90,8 @@ void take_over_user_top() {
   cpu.user_top_version = now;
   const unsigned changed = UserTop::changed_between(before, now);
   if (changed != UserTop::kMany && copy_word(cpu, *cpu.user_top, changed)) return;
-  const PhysAddr table = copy(cpu, *cpu.user_top);
-  if (table != (read_cr3() & Entry::kFrameMask)) write_cr3(table);   // the top has become a whole table
+  const Copied copied = copy(cpu, *cpu.user_top);
+  if (copied.moved) write_cr3(copied.table);
 }
 
 }  // namespace tine::machine

@@ -63,5 +63,5 @@ bool is_canonical_user_address(uintptr_t address);
 // software-reserved bytes). Size in bytes, alignment 64.
 size_t signal_extended_state_size();
 bool store_signal_extended_state(uintptr_t user_address);  // from the live registers; false: memory fault
-bool load_signal_extended_state(uintptr_t user_address);   // checks the header; false: fault or malformed
+bool load_signal_extended_state(uintptr_t user_address);   // false: fault or malformed; the live registers are initial then
 }  // namespace tine::machine

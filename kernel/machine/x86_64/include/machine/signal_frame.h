@@ -36,17 +36,18 @@ struct SignalFrame {
 size_t least_signal_stack();
 
 // Writes the frame to user memory and makes `frame` enter the handler. False: the stack cannot be written or
-// is too small; `frame` is unchanged then.
+// is too small; `frame` is unchanged then. The x87 and vector registers are initial for the handler.
 [[nodiscard]] bool push_signal_frame(TrapFrame& frame, const SignalFrame& signal);
 
 struct SignalReturn {
   uint64_t mask;
   SavedAlternateStack alternate_stack;
+  bool state_loaded;   // false: the x87 and vector registers in the frame are malformed, and those of the CPU are initial now
 };
 
 // Restores what push_signal_frame saved, from where the stack pointer is when the restorer makes the call.
-// What a program put there can at worst break that program: segments, privileged flags and addresses are
-// checked. False: bad.
+// What a program put there can at worst break that program: segments and privileged flags stay, and an address that is
+// not one faults on the way back to user mode. False: there is no frame, and nothing has changed.
 [[nodiscard]] bool pop_signal_frame(TrapFrame& frame, SignalReturn& result);
 
 }  // namespace tine::machine

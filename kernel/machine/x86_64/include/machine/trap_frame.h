@@ -37,7 +37,7 @@ struct TrapFrame {
 
   // The flags that a program may choose itself; a debugger or a signal frame sets them only through this. cs and ss
   // never change: nothing above the machine writes them.
-  static constexpr uint64_t kUserFlags = 0x240dd5;  // CF PF AF ZF SF TF DF OF AC ID
+  static constexpr uint64_t kUserFlags = 0x250dd5;  // CF PF AF ZF SF TF DF OF RF AC ID
   void set_user_flags(uint64_t flags) { rflags = (rflags & ~kUserFlags) | (flags & kUserFlags); }
   void set_single_step(bool on) { rflags = on ? rflags | 1u << 8 : rflags & ~(uint64_t{1} << 8); }
 };
