@@ -18,6 +18,7 @@ Measures process creation on Tine and on Debian's Linux in the same virtual mach
   --list          name them, run none
   --icount        count instructions: 1 CPU, 1 instruction = 1 ns, runs repeat (default)
   --timed         real time, with KVM where the host has it: several runs, median and spread
+  --accel kvm|tcg with KVM, or emulated; kvm only with --timed (default: as ./tine run)
   --only WHERE    tine or linux alone
   --json FILE     write the numbers to FILE too
   --svg FOLDER    plot them there
@@ -46,19 +47,20 @@ bench_verb() {
       --timed) ICOUNT='' ;;
       --check) check=1 ;;
       --verbose) VERBOSE=1 ;;
-      --json) json=$(value_of "$1" "$@") && shift ;;
-      --compare) compare=$(value_of "$1" "$@") && shift ;;
-      --into) documents+=(--into "$(value_of "$1" "$@")") && shift ;;
-      --svg) svg=$(value_of "$1" "$@") && shift ;;
-      --only) places=("$(value_of "$1" "$@")") && shift ;;
-      --timeout) TIMEOUT=$(value_of "$1" "$@") && shift ;;
+      --json) json=$(value_of "$1" "$@"); shift ;;
+      --compare) compare=$(value_of "$1" "$@"); shift ;;
+      --into) documents+=(--into "$(value_of "$1" "$@")"); shift ;;
+      --svg) svg=$(value_of "$1" "$@"); shift ;;
+      --accel) ACCEL=$(value_of "$1" "$@"); shift ;;
+      --only) places=("$(value_of "$1" "$@")"); shift ;;
+      --timeout) TIMEOUT=$(value_of "$1" "$@"); shift ;;
       --host)
         need_packages "${BUILD_PACKAGES[@]}" "${TEST_PACKAGES[@]}"
         build host pid_space
         exec "$BUILD/host/bench/host/pid_space" --benchmark_min_time=0.2
         ;;
-      --phases) phases=$(value_of "$1" "$@") && shift ;;
-      --least | --rounds) phase_options+=("$1" "$(value_of "$1" "$@")") && shift ;;
+      --phases) phases=$(value_of "$1" "$@"); shift ;;
+      --least | --rounds) phase_options+=("$1" "$(value_of "$1" "$@")"); shift ;;
       --flat) phase_options+=("$1") ;;
       -*) usage_error "bench does not know '$1'; see ./tine bench --help" ;;
       *) patterns+=("$1") ;;
@@ -66,7 +68,13 @@ bench_verb() {
     shift
   done
   [[ ${places[0]} == tine || ${places[0]} == linux ]] || usage_error "--only is tine or linux, not '${places[0]}'"
-  is_number "$TIMEOUT" || usage_error "--timeout needs whole seconds, not '$TIMEOUT'"
+  TIMEOUT=$(seconds_of --timeout "$TIMEOUT")
+  check_accelerator
+  # Before minutes of work are lost.
+  [[ -z $json ]] || check_writable --json "$json"
+  [[ -z $compare ]] || check_readable --compare "$compare"
+  local i
+  for ((i = 1; i < ${#documents[@]}; i += 2)); do check_readable --into "${documents[i]}"; done
   need_packages "${BUILD_PACKAGES[@]}" "${RUN_PACKAGES[@]}" "${BENCH_PACKAGES[@]}"
   [[ -z $svg ]] || need_packages "${PLOT_PACKAGES[@]}"
   build release bench-programs
@@ -76,8 +84,8 @@ bench_verb() {
     return
   fi
   SCRATCH=$(mktemp -d "${TMPDIR:-/tmp}/tine.XXXXXX")
-  trap 'machine_cleanup' EXIT
-  ADDED=("$BENCH_PROGRAMS:/bench" "/usr/lib/x86_64-linux-musl/libc.so:/lib/ld-musl-x86_64.so.1")
+  machine_traps
+  ADDED=("$(added_name "$BENCH_PROGRAMS"):/bench" "/usr/lib/x86_64-linux-musl/libc.so:/lib/ld-musl-x86_64.so.1")
   APPEND='init=/bench/boot-clock rdinit=/bench/boot-clock'
   if [[ -n $phases ]]; then
     measure_phases "$phases" "${phase_options[@]}"
@@ -89,10 +97,11 @@ bench_verb() {
   : >"$SCRATCH/results"
   local place failed=0
   for place in "${places[@]}"; do (KERNEL=$place && prepare_kernel); done
+  # Process groups of their own, so that an interrupt can end each with its machine.
+  local machines=() machine
+  trap 'for machine in "${machines[@]}"; do kill -- "-$machine" 2>/dev/null || true; done; machine_cleanup' EXIT
   if [[ -n $ICOUNT ]]; then
-    # Counts do not mind company. Process groups of their own, so that an interrupt can end each with its machine.
-    local machines=() machine
-    trap 'for machine in "${machines[@]}"; do kill -- "-$machine" 2>/dev/null || true; done; machine_cleanup' EXIT
+    # Counts do not mind company.
     set -m
     for place in "${places[@]}"; do
       measure "$place" counted &
@@ -100,9 +109,15 @@ bench_verb() {
     done
     set +m
     for machine in "${machines[@]}"; do wait "$machine" || failed=1; done
-    trap 'machine_cleanup' EXIT
   fi
-  for place in "${places[@]}"; do measure "$place" real || failed=1; done
+  for place in "${places[@]}"; do
+    set -m
+    measure "$place" real &
+    set +m
+    machines=($!)
+    wait $! || failed=1
+  done
+  machines=()
 
   local report=("$TINE_ROOT/tools/bench/report.py" --results "$SCRATCH/results"
     --budgets "$TINE_ROOT/bench/budgets.txt" --titles "$TINE_ROOT/bench/titles.txt")
@@ -140,7 +155,7 @@ measure() (
   [[ $place != linux ]] || APPEND+=' mitigations=off transparent_hugepage=madvise'
   SCRATCH=$SCRATCH/$place
   mkdir -p "$SCRATCH"
-  trap - EXIT
+  trap - EXIT HUP INT TERM
   prepare_kernel
   local words=$APPEND
   if [[ $clock == real ]]; then ICOUNT='' runs=$TIMED_RUNS; fi

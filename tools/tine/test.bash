@@ -17,12 +17,13 @@ Debian's Linux. Ends with the line "N passed, N failed"; the exit status is 0 wh
   --jitter      Tine schedules by chance, which brings out races of the kernel and of the tests; the results of tests
                 that are about priorities and time mean nothing then
   --list        name the tests, run none
+  --accel WHAT  kvm or tcg: with KVM, or emulated (default: as ./tine run)
   --verbose     show the build and every result
 HELP
 }
 
 TEST_SECONDS=${TINE_TEST_SECONDS:-60}  # for one guest test
-STALL_SECONDS=$((TEST_SECONDS + 30))   # without a word from the machine: it hangs
+STALL_SECONDS=                         # without a word from the machine: it hangs
 MAX_DEATHS=8                           # machines that die in one place before the rest is given up
 MAX_AGAIN=8                            # tests that failed on Linux get another try if they are no more than these
 JITTER=                                # words for the kernel's command line
@@ -36,7 +37,8 @@ test_verb() {
       --jitter) JITTER=' sched.jitter' ;;
       --list) list=1 ;;
       --verbose) VERBOSE=1 ;;
-      --only) places+=("$(value_of "$1" "$@")") && shift ;;
+      --accel) ACCEL=$(value_of "$1" "$@"); shift ;;
+      --only) places+=("$(value_of "$1" "$@")"); shift ;;
       -*) usage_error "test does not know '$1'; see ./tine test --help" ;;
       *) filter=$1 ;;
     esac
@@ -47,9 +49,13 @@ test_verb() {
   for place in "${places[@]}"; do
     [[ $place =~ ^(unit|tine-1|tine-4|linux)$ ]] || usage_error "--only is unit, tine-1, tine-4 or linux, not '$place'"
   done
+  [[ x =~ $filter ]] || (($? == 1)) || usage_error "'$filter' is not an extended regular expression"
+  check_accelerator
+  TEST_SECONDS=$(seconds_of TINE_TEST_SECONDS "$TEST_SECONDS")
+  STALL_SECONDS=$((TEST_SECONDS + 30))
   need_packages "${BUILD_PACKAGES[@]}" "${RUN_PACKAGES[@]}" "${TEST_PACKAGES[@]}"
   SCRATCH=$(mktemp -d "${TMPDIR:-/tmp}/tine.XXXXXX")
-  trap 'machine_cleanup' EXIT
+  machine_traps
   RESULTS=$SCRATCH/results
   : >"$RESULTS"
 
@@ -204,32 +210,35 @@ fail_rest() {
 
 # test_machine NAMES: one boot that runs these. Leaves $SCRATCH/output, $SCRATCH/messages and a word in DEATH.
 test_machine() {
-  local tests=$SCRATCH/tests machine watched=0 size quiet=0
+  local tests=$SCRATCH/tests watched=0 size quiet=0
   rm -rf "$tests" "$SCRATCH/tree"
   mkdir -p "$tests/tests"
   cp "$BUILD/debug/runner" "$BUILD/debug"/tests/* "$tests/tests/" 2>/dev/null || true
   sed 's/\./ /' "$1" >"$tests/tests/plan"
-  ADDED=("$tests/tests:/tests")
+  ADDED=("$(added_name "$tests/tests"):/tests")
   APPEND+=$JITTER
   machine_request mode=command input=none -- /tests/runner /tests/plan "$TEST_SECONDS"
   machine_line ttyS1
   QEMU_LINE+=(-chardev stdio,id=console,signal=off)
-  : >"$SCRATCH/messages"
-  "${QEMU_LINE[@]}" </dev/null >"$SCRATCH/output" 2>"$SCRATCH/qemu.log" &
-  machine=$!
+  machine_start </dev/null >"$SCRATCH/output"
   DEATH='the machine crashed'
-  while kill -0 "$machine" 2>/dev/null; do
+  while kill -0 "$MACHINE" 2>/dev/null; do
     sleep 0.2
     size=$(stat -c %s "$SCRATCH/output")
     quiet=$((size == watched ? quiet + 1 : 0))
     watched=$size
     if ((quiet > STALL_SECONDS * 5)); then
       DEATH='the machine hung'
-      kill -KILL "$machine" 2>/dev/null || true
+      machine_stop
+      return
     fi
   done
-  wait "$machine" 2>/dev/null || true
-  if [[ -n $(reported_status) && $DEATH != 'the machine hung' ]]; then
+  machine_wait || true
+  if guest_failed; then
+    # Not the test's fault, and the next machine would fare no better.
+    say "$(why_guest_failed)$([[ $MACHINE_ACCEL != kvm ]] || printf '; --accel tcg emulates')"
+    exit "$STATUS_CRASHED"
+  elif [[ -n $(reported_status) ]]; then
     DEATH="the runner ended, with status $(reported_status), and the machine with it"
   fi
 }

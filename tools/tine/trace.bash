@@ -21,22 +21,24 @@ trace_verb() {
   shift
   while (($#)) && [[ $1 != -- ]]; do
     if [[ $1 == --events ]]; then
-      events=$(value_of "$1" "$@") && shift
+      events=$(value_of "$1" "$@")
+      shift
     else
       options+=("$1")
     fi
     shift
   done
-  is_number "$events" && ((events >= 64 && events <= 32768)) || usage_error "--events is a number from 64 to 32768"
+  events=$(number_between --events "$events" 64 32768)
   machine_options "${options[@]}" "$@"
   ((${#COMMAND[@]})) || usage_error "trace needs a command after --"
   [[ $KERNEL == tine ]] || usage_error "only Tine can be traced"
-  { : >"$file"; } 2>/dev/null || die "cannot write $file"
+  check_writable trace "$file"
   APPEND="kern.trace_events=$events${APPEND:+ $APPEND}"
   machine_prepare
   # The events come over the line of the kernel's messages, so that the command's output stays its own.
   COMMAND=(tine-trace record /dev/ttyS1 "${COMMAND[@]}")
   if [[ -t 0 && -t 1 ]]; then machine_terminal "${COMMAND[@]}"; else machine_command "${COMMAND[@]}"; fi
+  ((STATUS != STATUS_CRASHED && STATUS != STATUS_TIMEOUT)) || exit "$STATUS"   # which has been told
   tr -d '\r' <"$SCRATCH/messages" | "$BUILD/$PRESET/tine-trace" chrome >"$file" || die "the guest left no trace"
   say "$(grep -c '"ph":"s"' "$file" || true) forks in $file; open it in https://ui.perfetto.dev"
   exit "$STATUS"
