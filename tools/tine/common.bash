@@ -4,7 +4,11 @@
 
 BUILD=${TINE_BUILD:-$TINE_ROOT/build}
 
-say() { printf 'tine: %s\n' "$*" >&2; }
+# say WORD...: one line.
+say() {
+  local words=$*
+  printf 'tine: %s\n' "${words//$'\n'/ }" >&2
+}
 
 die() {
   say "$*"
@@ -16,10 +20,10 @@ usage_error() {
   exit 2
 }
 
-# value_of OPTION "$@": the argument that follows an option, or a sentence that it is missing. Not in a list with &&, where a
+# value_of OPTION "$@": the argument that follows an option, or a sentence that it is missing or empty. Not in a list with &&, where a
 # failure would not end the command.
 value_of() {
-  (($# >= 3)) || usage_error "$1 needs a value"
+  (($# >= 3)) && [[ -n $3 ]] || usage_error "$1 needs a value"
   printf '%s' "$3"
 }
 

@@ -75,7 +75,8 @@ split_added() {
   for ((i = 0; i < ${#text}; i++)); do
     character=${text:i:1}
     if [[ $character == '\' && ${text:i+1:1} == [:\\] ]]; then
-      names[at]+=${text:++i:1}
+      i=$((i + 1))
+      names[at]+=${text:i:1}
     elif [[ $character == : ]] && ((at == 0)); then
       at=1
     else

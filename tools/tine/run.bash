@@ -45,7 +45,11 @@ machine_options() {
         shift
         ;;
       --machine) MACHINE=$(value_of "$1" "$@"); shift ;;
-      --append) APPEND=$(value_of "$1" "$@"); shift ;;
+      --append)
+        (($# >= 2)) || usage_error "--append needs a value"   # which may be empty
+        APPEND=$2
+        shift
+        ;;
       --timeout) TIMEOUT=$(value_of "$1" "$@"); shift ;;
       --accel) ACCEL=$(value_of "$1" "$@"); shift ;;
       --icount) ICOUNT=1 ;;

@@ -7,13 +7,13 @@ test_help() {
   cat <<'HELP'
 usage: ./tine test [OPTION...] [FILTER]
 
-Runs the host's unit tests, then the guest tests on Tine (debug kernel) with 1 and with 4 CPUs, and as a control on
+Runs the host's unit tests, the tests of this command, then the guest tests on Tine (debug kernel) with 1 and with 4 CPUs, and as a control on
 Debian's Linux. Ends with the line "N passed, N failed"; the exit status is 0 when none failed.
 
   FILTER        only tests whose name matches this extended regular expression. Names: unit/SUITE.CASE,
-                tine-1/PROGRAM.CASE, tine-4/PROGRAM.CASE, linux/PROGRAM.CASE
+                command/SCRIPT.CASE, tine-1/PROGRAM.CASE, tine-4/PROGRAM.CASE, linux/PROGRAM.CASE
   --seeds       only tests of seed rows; ends with a table of the rows
-  --only WHERE  only these: unit, tine-1, tine-4 or linux; may be repeated
+  --only WHERE  only these: unit, command, tine-1, tine-4 or linux; may be repeated
   --jitter      Tine schedules by chance, which brings out races of the kernel and of the tests; the results of tests
                 that are about priorities and time mean nothing then
   --list        name the tests, run none
@@ -45,9 +45,9 @@ test_verb() {
     shift
   done
   local place
-  ((${#places[@]})) || places=(unit tine-1 tine-4 linux)
+  ((${#places[@]})) || places=(unit command tine-1 tine-4 linux)
   for place in "${places[@]}"; do
-    [[ $place =~ ^(unit|tine-1|tine-4|linux)$ ]] || usage_error "--only is unit, tine-1, tine-4 or linux, not '$place'"
+    [[ $place =~ ^(unit|command|tine-1|tine-4|linux)$ ]] || usage_error "--only is unit, command, tine-1, tine-4 or linux, not '$place'"
   done
   [[ x =~ $filter ]] || (($? == 1)) || usage_error "'$filter' is not an extended regular expression"
   check_accelerator
@@ -68,7 +68,11 @@ test_verb() {
     elif [[ -s $SCRATCH/chosen ]]; then
       local began=$SECONDS before
       before=$(wc -l <"$RESULTS")
-      if [[ $place == unit ]]; then unit_tests; else guest_tests "$place"; fi
+      case $place in
+        unit) unit_tests ;;
+        command) command_tests ;;
+        *) guest_tests "$place" ;;
+      esac
       say "$place: $(($(wc -l <"$RESULTS") - before)) tests in $((SECONDS - began)) s"
     fi
   done
@@ -82,6 +86,9 @@ choose_tests() {
   if [[ $place == unit ]]; then
     build host all
     ctest --test-dir "$BUILD/host" -N | sed -n 's/^ *Test *#[0-9]*: //p'
+  elif [[ $place == command ]]; then
+    local script
+    for script in "$TINE_ROOT"/tests/command/*_test.bash; do bash "$script" --list; done
   else
     build debug guest-tests
     list_guest_tests "$place"
@@ -146,6 +153,18 @@ unit_tests() {
   if grep -q '^fail unit/' "$RESULTS"; then
     sed -n '/^ *Start/d; /^[ 0-9]*\/[0-9]* Test.*Passed/d; /tests passed,/q; p' "$log"
   fi
+}
+
+# command_tests: the scripts that try ./tine itself. Their machines have the debug kernel, which the guest tests need anyway.
+command_tests() {
+  local script cases
+  PRESET=debug
+  prepare_kernel
+  for script in $(sed 's/\..*//' "$SCRATCH/chosen" | sort -u); do
+    mapfile -t cases < <(sed -n "s/^$script\.//p" "$SCRATCH/chosen")
+    bash "$TINE_ROOT/tests/command/${script}_test.bash" "${cases[@]}" >"$SCRATCH/output"
+    read_results command "$SCRATCH/output"
+  done
 }
 
 # guest_tests PLACE: runs the chosen tests in machines of this kind.
