@@ -67,7 +67,7 @@ try_kvm() (
   qemu-system-x86_64 --version >/dev/null   # brings QEMU and its libraries into memory: the limit is for the guest
   machine_run </dev/null >/dev/null 2>&1
   if guest_failed; then
-    printf 'KVM here cannot run a guest (%s)' "$(why_guest_failed | sed 's/.*(\(.*\))$/\1/')"
+    printf 'KVM here cannot run a guest (%s)' "$(why_guest_failed | sed 's/^[^(]*(\(.*\)).*$/\1/')"
   elif ((STATUS == STATUS_TIMEOUT)); then
     printf 'Tine did not boot under KVM within %s s' "$TRIAL_SECONDS"
   elif ((STATUS != 0)); then

@@ -24,6 +24,7 @@ Measures process creation on Tine and on Debian's Linux in the same virtual mach
   --svg FOLDER    plot them there
   --into FILE     write the tables of a document anew (what lies after "<!-- results of NAME... -->"); may be repeated
   --compare FILE  tell what changed by more than 1 % since the run that wrote this JSON
+  --guard         measure on Tine alone, counted, what bench/guard.txt names, and check that it became no worse: two minutes at most
   --check         exit status 1 when a budget is not reached
   --timeout S     end a machine after S seconds (default: 900)
   --verbose       show the build, the QEMU lines and all kernel messages
@@ -38,7 +39,7 @@ HELP
 TIMED_RUNS=3
 
 bench_verb() {
-  local patterns=() json='' svg='' list='' check='' compare='' documents=() phases='' phase_options=() places=(tine linux)
+  local patterns=() json='' svg='' list='' check='' guard='' compare='' documents=() phases='' phase_options=() places=(tine linux)
   ICOUNT=1 TIMEOUT=900
   while (($#)); do
     case $1 in
@@ -46,6 +47,7 @@ bench_verb() {
       --icount) ICOUNT=1 ;;
       --timed) ICOUNT='' ;;
       --check) check=1 ;;
+      --guard) guard=1 ;;
       --verbose) VERBOSE=1 ;;
       --json) json=$(value_of "$1" "$@"); shift ;;
       --compare) compare=$(value_of "$1" "$@"); shift ;;
@@ -67,6 +69,12 @@ bench_verb() {
     esac
     shift
   done
+  local budgets=$TINE_ROOT/bench/budgets.txt
+  if [[ -n $guard ]]; then
+    ((${#patterns[@]} == 0)) && [[ -n $ICOUNT ]] || usage_error "--guard takes no names, and counts instructions"
+    places=(tine) check=1 budgets=$TINE_ROOT/bench/guard.txt
+    mapfile -t patterns < <(sed -n 's/^\([a-z][^ ]*\) .*/\1/p' "$budgets")
+  fi
   [[ ${places[0]} == tine || ${places[0]} == linux ]] || usage_error "--only is tine or linux, not '${places[0]}'"
   TIMEOUT=$(seconds_of --timeout "$TIMEOUT")
   check_accelerator
@@ -108,20 +116,22 @@ bench_verb() {
       machines+=($!)
     done
     set +m
-    for machine in "${machines[@]}"; do wait "$machine" || failed=1; done
+    for machine in "${machines[@]}"; do wait "$machine" || failed=$?; done
   fi
   for place in "${places[@]}"; do
     set -m
     measure "$place" real &
     set +m
     machines=($!)
-    wait $! || failed=1
+    wait $! || failed=$?
+    ((failed != STATUS_CRASHED)) || break
   done
   machines=()
+  ((failed != STATUS_CRASHED)) || exit "$failed"   # QEMU gave the guest up, which has been told
 
   local report=("$TINE_ROOT/tools/bench/report.py" --results "$SCRATCH/results"
-    --budgets "$TINE_ROOT/bench/budgets.txt" --titles "$TINE_ROOT/bench/titles.txt")
-  ((${#patterns[@]} || ${#places[@]} < 2)) || report+=(--whole)
+    --budgets "$budgets" --titles "$TINE_ROOT/bench/titles.txt")
+  [[ -z $guard ]] && ((${#patterns[@]} || ${#places[@]} < 2)) || report+=(--whole)
   [[ -z $json ]] || report+=(--json "$json")
   [[ -z $compare ]] || report+=(--compare "$compare")
   report+=("${documents[@]}")
@@ -166,7 +176,7 @@ measure() (
       APPEND=$words
       if [[ $place == tine && $boot == processes-100000 ]]; then APPEND+=' kern.pid_max=262144'; fi
       sed -n "s/ $cpus $memory $clock $boot\$//p" "$SCRATCH/../chosen" >"$SCRATCH/left"
-      measure_left "$place" "$clock" || failed=1
+      measure_left "$place" "$clock" || failed=$?
     done < <(awk -v clock="$clock" '$4 == clock && !seen[$2, $3, $5]++ { print $2, $3, $5 }' "$SCRATCH/../chosen")
   done
   return $failed
@@ -182,6 +192,7 @@ measure_left() {
     wait $!
     awk -v where="$place $clock" '$1 != "run" && NF == 3 { print where, $0 }' "$SCRATCH/output" >>"$SCRATCH/../results"
     if ((STATUS == 0)); then return $failed; fi
+    if guest_failed; then exit "$STATUS_CRASHED"; fi
     failed=1
     died=$(sed -n 's/^run //p' "$SCRATCH/output" | tail -n 1)
     say "$place: no result for ${died:-any measurement}"

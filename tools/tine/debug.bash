@@ -51,8 +51,9 @@ debug_verb() {
   [[ $KERNEL == tine ]] || symbols=/dev/null
   gdb -q -iex "set confirm off" "$symbols" -ex "target remote $SCRATCH/gdb" "${commands[@]}" || true
   machine_stop
-  if guest_failed; then
-    say "$(why_guest_failed)$([[ $MACHINE_ACCEL != kvm ]] || printf '; --accel tcg emulates')"
+  # A debugger that detached has let the guest run on before QEMU could be asked for its state.
+  if guest_failed || [[ -n $(kvm_complaint) ]]; then
+    say "$(why_guest_failed)"
     exit "$STATUS_CRASHED"
   fi
 }

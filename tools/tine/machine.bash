@@ -139,7 +139,7 @@ machine_run() {
   kernel_messages >&2
   if guest_failed; then
     STATUS=$STATUS_CRASHED
-    say "$(why_guest_failed)$([[ $MACHINE_ACCEL != kvm ]] || printf '; --accel tcg emulates')"
+    say "$(why_guest_failed)"
     return
   fi
   STATUS=$(reported_status)

@@ -82,12 +82,15 @@ watch_machine() {
 # guest_failed: whether QEMU gave the guest up.
 guest_failed() { [[ -s $SCRATCH/stopped ]]; }
 
-# why_guest_failed: one phrase. KVM's own words are in QEMU's log.
+# kvm_complaint: KVM's own words, from QEMU's log, or nothing.
+kvm_complaint() { sed -n -E '/^(KVM|error: kvm)/{p;q}' "$SCRATCH/qemu.log"; }
+
+# why_guest_failed: one phrase.
 why_guest_failed() {
   local words
-  words=$(sed -n -E '/^(KVM|error: kvm)/{p;q}' "$SCRATCH/qemu.log")
+  words=$(kvm_complaint)
   if [[ -n $words ]]; then
-    printf 'KVM cannot go on with the guest (%s)' "$words"
+    printf 'KVM cannot go on with the guest (%s); --accel tcg emulates' "$words"
   else
     printf 'QEMU cannot go on with the guest (%s)' "$(<"$SCRATCH/stopped")"
   fi

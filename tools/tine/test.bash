@@ -255,7 +255,7 @@ test_machine() {
   machine_wait || true
   if guest_failed; then
     # Not the test's fault, and the next machine would fare no better.
-    say "$(why_guest_failed)$([[ $MACHINE_ACCEL != kvm ]] || printf '; --accel tcg emulates')"
+    say "$(why_guest_failed)"
     exit "$STATUS_CRASHED"
   elif [[ -n $(reported_status) ]]; then
     DEATH="the runner ended, with status $(reported_status), and the machine with it"
