@@ -37,6 +37,10 @@ test_words_of_a_list() {
   refuses '--only is' test --only windows
   refuses "run does not know 'true'" run true
   refuses 'regular expression' test --only unit '*('
+  refuses 'one filter' test --only unit fork wait
+  refuses '--guard takes no names' bench --guard getppid
+  refuses '--guard takes no names' bench --guard --timed
+  refuses '--rounds is a whole number' bench --phases getppid --rounds 08x
 }
 
 test_kvm_cannot_count_instructions() {
@@ -66,6 +70,8 @@ test_files_that_are_none() {
     refuses '--compare' bench --compare "$name" getppid
     refuses '--into' bench --into "$name" getppid
   done
+  touch file
+  refuses '--svg' bench --svg file getppid
   refuses '--json' bench --json folder getppid
   refuses '--json' bench --json missing/file getppid
   refuses 'trace:' trace folder -- true

@@ -62,7 +62,11 @@ bench_verb() {
         exec "$BUILD/host/bench/host/pid_space" --benchmark_min_time=0.2
         ;;
       --phases) phases=$(value_of "$1" "$@"); shift ;;
-      --least | --rounds) phase_options+=("$1" "$(value_of "$1" "$@")"); shift ;;
+      --least | --rounds)
+        value_of "$1" "$@" >/dev/null
+        phase_options+=("$1" "$(number_between "$1" "$2" 0 1000000)")
+        shift
+        ;;
       --flat) phase_options+=("$1") ;;
       -*) usage_error "bench does not know '$1'; see ./tine bench --help" ;;
       *) patterns+=("$1") ;;
@@ -81,6 +85,7 @@ bench_verb() {
   # Before minutes of work are lost.
   [[ -z $json ]] || check_writable --json "$json"
   [[ -z $compare ]] || check_readable --compare "$compare"
+  [[ -z $svg || ! -e $svg || -d $svg ]] || usage_error "--svg: '$svg' is not a folder"
   local i
   for ((i = 1; i < ${#documents[@]}; i += 2)); do check_readable --into "${documents[i]}"; done
   need_packages "${BUILD_PACKAGES[@]}" "${RUN_PACKAGES[@]}" "${BENCH_PACKAGES[@]}"

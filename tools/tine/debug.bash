@@ -39,7 +39,11 @@ debug_verb() {
   QEMU_LINE+=(-S -gdb "unix:path=$(qemu_value "$SCRATCH/gdb"),server=on,wait=off"
     -chardev "file,id=console,path=$(qemu_value "$output")")
   KEEP_FAILED_GUEST=1
+  # Ctrl-C is gdb's: neither QEMU, which has a process group of its own therefore, nor this shell ends by it.
+  set -m
   machine_start </dev/null
+  set +m
+  trap : INT
   local wait_rounds=0
   until [[ -S $SCRATCH/gdb ]]; do
     kill -0 "$MACHINE" 2>/dev/null || die "QEMU did not start: $(qemu_complaint)"

@@ -30,7 +30,7 @@ JITTER=                                # words for the kernel's command line
 SEED_ROWS=$TINE_ROOT/tests/seeds/rows.txt
 
 test_verb() {
-  local filter=. seeds= list= places=()
+  local filter='' seeds= list= places=()
   while (($#)); do
     case $1 in
       --seeds) seeds=1 ;;
@@ -40,10 +40,14 @@ test_verb() {
       --accel) ACCEL=$(value_of "$1" "$@"); shift ;;
       --only) places+=("$(value_of "$1" "$@")"); shift ;;
       -*) usage_error "test does not know '$1'; see ./tine test --help" ;;
-      *) filter=$1 ;;
+      *)
+        [[ -z $filter ]] || usage_error "test takes one filter; 'A|B' matches two names"
+        filter=$1
+        ;;
     esac
     shift
   done
+  filter=${filter:-.}
   local place
   ((${#places[@]})) || places=(unit command tine-1 tine-4 linux)
   for place in "${places[@]}"; do
