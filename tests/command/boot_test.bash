@@ -24,7 +24,7 @@ refuses_init() {
   local pattern=$1
   shift
   boots "$@"
-  [[ $STATUS == 1 && $SAID =~ tine:\ [^$'\n']*$pattern[^$'\n']*powering\ off ]] || fail "status $STATUS: $SAID"
+  [[ $STATUS == 1 && $SAID =~ tine:\ [^$'\n']*${pattern}[^$'\n']*powering\ off ]] || fail "status $STATUS: $SAID"
 }
 
 test_init_that_is_no_program() {

@@ -8,8 +8,9 @@ debug_help() {
 usage: ./tine debug [OPTION...] [--ex GDB-COMMAND]... [-- CMD ARG...]
 
 Boots Tine's debug kernel under gdb, stopped before the first instruction; `continue` boots. The guest's output goes
-to a file that is named at the start. Where KVM gives the guest up, gdb shows the guest at that place, and the status is 125. Without CMD the guest only boots and sleeps. Takes the options of ./tine run
-(--smp, --mem, --add, --append, ...), and:
+to a file that is named at the start. Without CMD the guest only boots and sleeps. Where KVM gives the guest up, gdb
+shows the guest at that place, and the exit status is 125. Takes the options of ./tine run (--smp, --mem, --add,
+--append, --accel kvm|tcg, ...), and:
 
   --ex GDB-COMMAND   give gdb this command first; may be repeated
 HELP

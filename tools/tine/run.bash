@@ -18,8 +18,8 @@ most a second, and says in one line when and why it emulates instead.
   --kernel tine|linux   tine, or Debian's cloud kernel with the same initrd and the same QEMU line
   --debug-kernel        Tine with lock-order checks, memory poisoning and fault injection
   --initrd FILE         a cpio archive instead of Tine's own
-  --add HOST[:GUEST]    put a file or folder into the initrd (default place: /root/); may be repeated. A colon or backslash that
-                        belongs to a name is written \: or \\
+  --add HOST[:GUEST]    put a file or folder into the initrd (default place: /root/); may be repeated. A colon or
+                        backslash that belongs to a name is written \: or \\
   --machine q35|microvm QEMU's machine type (default: q35)
   --accel kvm|tcg       with KVM, or emulated (default: KVM where Tine has booted under it since the host started)
   --icount              count instructions: 1 CPU, 1 instruction = 1 ns, runs are repeatable

@@ -7,8 +7,9 @@ test_help() {
   cat <<'HELP'
 usage: ./tine test [OPTION...] [FILTER]
 
-Runs the host's unit tests, the tests of this command, then the guest tests on Tine (debug kernel) with 1 and with 4 CPUs, and as a control on
-Debian's Linux. Ends with the line "N passed, N failed"; the exit status is 0 when none failed.
+Runs the host's unit tests, the tests of this command, then the guest tests on Tine (debug kernel) with 1 and with
+4 CPUs, and as a control on Debian's Linux. Ends with the line "N passed, N failed"; the exit status is 0 when none
+failed, and 125 when QEMU or KVM gave a machine up.
 
   FILTER        only tests whose name matches this extended regular expression. Names: unit/SUITE.CASE,
                 command/SCRIPT.CASE, tine-1/PROGRAM.CASE, tine-4/PROGRAM.CASE, linux/PROGRAM.CASE

@@ -6,10 +6,11 @@ trace_help() {
   cat <<'HELP'
 usage: ./tine trace FILE [OPTION...] -- CMD ARG...
 
-Runs a command on Tine as ./tine run does, with the same options, and writes the lives of all processes to FILE, in
-Chrome's trace format. Open it in https://ui.perfetto.dev or chrome://tracing: a track for each process and thread,
-a slice for each program that it runs (a new one after exec), one inside it while a vfork waits, an arrow for each
-fork; a slice's details say how it ended. What the kernel had no room for is counted ("dropped" in the file).
+Runs a command on Tine as ./tine run does, with the same options (--smp, --accel kvm|tcg, ...), and writes the lives
+of all processes to FILE, in Chrome's trace format. Open it in https://ui.perfetto.dev or chrome://tracing: a track for
+each process and thread, a slice for each program that it runs (a new one after exec), one inside it while a vfork
+waits, an arrow for each fork; a slice's details say how it ended. What the kernel had no room for is counted
+("dropped" in the file).
 
   --events N    how many events to keep, at most 32768 (default). A process that forks, runs and ends makes 4
 HELP
