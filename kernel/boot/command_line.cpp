@@ -49,10 +49,20 @@ void read_number(std::string_view name, std::string_view text, Number least, Num
   into = value;
 }
 
+// Init would miss what is left out here, so it is told; Linux even panics.
+void add(std::array<std::string_view, kMaxWords>& list, size_t& count, std::string_view word) {
+  if (count < list.size()) {
+    list[count++] = word;
+    return;
+  }
+  log(LogLevel::Warning, "command line: more than %zu words for init; \"%.*s\" is left out\n", list.size(),
+      static_cast<int>(std::min<size_t>(word.size(), 80)), word.data());
+}
+
 void for_init(std::string_view word) {
   auto& list = word.find('=') != word.npos ? environment : arguments;
   size_t& count = word.find('=') != word.npos ? environment_count : argument_count;
-  if (count < list.size()) list[count++] = word;
+  add(list, count, word);
 }
 
 void parse_word(std::string_view word) {
@@ -102,7 +112,7 @@ void parse_command_line(std::string_view line) {
     const std::string_view word = next_word(line);
     if (word.empty()) continue;
     if (rest_for_init) {
-      if (argument_count < arguments.size()) arguments[argument_count++] = word;
+      add(arguments, argument_count, word);
     } else if (word == "--") {
       rest_for_init = true;
     } else {

@@ -47,26 +47,30 @@ Result<process::ProgramArguments> init_arguments(std::string_view program) {
   return process::make_arguments({argv.data(), argc}, {envp.data(), envc});
 }
 
-Result<> execute(process::Thread& thread, std::string_view program) {
-  const identity::CredentialsRef credentials = thread.process().credentials();
-  const file::Path root = thread.process().fs()->root();
-  const file::LookupContext context{root, *credentials};
-  const Ref<file::File> file = TRY(file::open(context, root, program, {.flags = file::kReadOnly}));
-  TRY(file::check_executable(*credentials, file->path()));
-  return process::exec(thread, file, program, TRY(init_arguments(program)));
+[[noreturn]] void give_up(const char* trouble, std::string_view program, Errno error, const char* advice) {
+  log(LogLevel::Error, "tine: %s %.*s (error %d)%s; powering off\n", trouble, static_cast<int>(program.size()), program.data(),
+      static_cast<int>(error), advice);
+  machine::power_off(1);
+}
+
+// Whatever the name leads to, the machine starts the program or ends: a FIFO must not be opened, which would wait for a writer.
+void execute(process::Thread& thread, std::string_view program) {
+  const process::Process& process = thread.process();
+  Result<Ref<file::File>> file = process::open_program(process, process.fs()->root(), program);
+  if (!file) {
+    if (file.error() == Errno::NoEnt) give_up("the initrd has no", program, Errno::NoEnt, "; name another program with init=PATH");
+    give_up("cannot execute", program, file.error(), file.error() == Errno::Acces ? ": no regular file with mode x" : "");
+  }
+  Result<process::ProgramArguments> arguments = init_arguments(program);
+  if (!arguments) give_up("too little memory for the arguments of", program, arguments.error(), "");
+  if (const Result<> started = process::exec(thread, std::move(*file), program, std::move(*arguments)); !started)
+    give_up("cannot execute", program, started.error(), started.error() == Errno::NoEnt ? ": its interpreter is missing" : "");
 }
 
 void run_first_program(void*) {
   process::Thread& thread = process::current();
   if (!open_console(thread.process())) log(LogLevel::Warning, "no console; process 1 starts without descriptors\n");
-  const std::string_view program = options().init.empty() ? kDefaultInit : options().init;
-  if (const Result<> result = execute(thread, program); !result) {
-    const bool absent = result.error() == Errno::NoEnt;
-    log(LogLevel::Error, "tine: %s %.*s (error %d)%s; powering off\n",
-        absent ? "the initrd has no" : "cannot execute", static_cast<int>(program.size()), program.data(),
-        static_cast<int>(result.error()), absent ? "; name another program with init=PATH" : "");
-    machine::power_off(1);
-  }
+  execute(thread, options().init.empty() ? kDefaultInit : options().init);
   thread.kernel_function = nullptr;   // from now on an ordinary process
   machine::return_to_user(thread.stack_top());
 }

@@ -146,11 +146,17 @@ Result<Path> Unpacker::make_anew(const CpioMember& member, std::string_view name
   }
 }
 
-// The directories on the way to `name` that are not there.
+// The directories on the way to `name` that are not there. Each is looked up from the one before: from the root, a path of
+// n parts would take n * n / 2 steps.
 Result<> Unpacker::make_parents(std::string_view name) {
-  for (size_t slash = name.find('/'); slash != std::string_view::npos; slash = name.find('/', slash + 1)) {
-    const Result<Path> made = make_directory(context_, root_, name.substr(0, slash), 0755);
-    if (!made && made.error() != Errno::Exist) return Error(made.error());
+  Path here = root_;
+  for (size_t slash = name.find('/'); slash != std::string_view::npos; slash = name.find('/')) {
+    const std::string_view part = name.substr(0, slash);
+    name.remove_prefix(slash + 1);
+    if (part.empty()) continue;
+    Result<Path> next = lookup(context_, here, part, kFollowLast);
+    if (!next && next.error() == Errno::NoEnt) next = make_directory(context_, here, part, 0755);
+    here = TRY(std::move(next));
   }
   return {};
 }

@@ -18,11 +18,13 @@ Measures process creation on Tine and on Debian's Linux in the same virtual mach
   --list          name them, run none
   --icount        count instructions: 1 CPU, 1 instruction = 1 ns, runs repeat (default)
   --timed         real time, with KVM where the host has it: several runs, median and spread
+  --accel kvm|tcg with KVM, or emulated; kvm only with --timed (default: as ./tine run)
   --only WHERE    tine or linux alone
   --json FILE     write the numbers to FILE too
   --svg FOLDER    plot them there
   --into FILE     write the tables of a document anew (what lies after "<!-- results of NAME... -->"); may be repeated
   --compare FILE  tell what changed by more than 1 % since the run that wrote this JSON
+  --guard         measure on Tine alone, counted, what bench/guard.txt names, and check that it became no worse: two minutes at most
   --check         exit status 1 when a budget is not reached
   --timeout S     end a machine after S seconds (default: 900)
   --verbose       show the build, the QEMU lines and all kernel messages
@@ -37,7 +39,7 @@ HELP
 TIMED_RUNS=3
 
 bench_verb() {
-  local patterns=() json='' svg='' list='' check='' compare='' documents=() phases='' phase_options=() places=(tine linux)
+  local patterns=() json='' svg='' list='' check='' guard='' compare='' documents=() phases='' phase_options=() places=(tine linux)
   ICOUNT=1 TIMEOUT=900
   while (($#)); do
     case $1 in
@@ -45,28 +47,47 @@ bench_verb() {
       --icount) ICOUNT=1 ;;
       --timed) ICOUNT='' ;;
       --check) check=1 ;;
+      --guard) guard=1 ;;
       --verbose) VERBOSE=1 ;;
-      --json) json=$(value_of "$1" "$@") && shift ;;
-      --compare) compare=$(value_of "$1" "$@") && shift ;;
-      --into) documents+=(--into "$(value_of "$1" "$@")") && shift ;;
-      --svg) svg=$(value_of "$1" "$@") && shift ;;
-      --only) places=("$(value_of "$1" "$@")") && shift ;;
-      --timeout) TIMEOUT=$(value_of "$1" "$@") && shift ;;
+      --json) json=$(value_of "$1" "$@"); shift ;;
+      --compare) compare=$(value_of "$1" "$@"); shift ;;
+      --into) documents+=(--into "$(value_of "$1" "$@")"); shift ;;
+      --svg) svg=$(value_of "$1" "$@"); shift ;;
+      --accel) ACCEL=$(value_of "$1" "$@"); shift ;;
+      --only) places=("$(value_of "$1" "$@")"); shift ;;
+      --timeout) TIMEOUT=$(value_of "$1" "$@"); shift ;;
       --host)
         need_packages "${BUILD_PACKAGES[@]}" "${TEST_PACKAGES[@]}"
         build host pid_space
         exec "$BUILD/host/bench/host/pid_space" --benchmark_min_time=0.2
         ;;
-      --phases) phases=$(value_of "$1" "$@") && shift ;;
-      --least | --rounds) phase_options+=("$1" "$(value_of "$1" "$@")") && shift ;;
+      --phases) phases=$(value_of "$1" "$@"); shift ;;
+      --least | --rounds)
+        value_of "$1" "$@" >/dev/null
+        phase_options+=("$1" "$(number_between "$1" "$2" 0 1000000)")
+        shift
+        ;;
       --flat) phase_options+=("$1") ;;
       -*) usage_error "bench does not know '$1'; see ./tine bench --help" ;;
       *) patterns+=("$1") ;;
     esac
     shift
   done
+  local budgets=$TINE_ROOT/bench/budgets.txt
+  if [[ -n $guard ]]; then
+    ((${#patterns[@]} == 0)) && [[ -n $ICOUNT ]] || usage_error "--guard takes no names, and counts instructions"
+    places=(tine) check=1 budgets=$TINE_ROOT/bench/guard.txt
+    mapfile -t patterns < <(sed -n 's/^\([a-z][^ ]*\) .*/\1/p' "$budgets")
+  fi
   [[ ${places[0]} == tine || ${places[0]} == linux ]] || usage_error "--only is tine or linux, not '${places[0]}'"
-  is_number "$TIMEOUT" || usage_error "--timeout needs whole seconds, not '$TIMEOUT'"
+  TIMEOUT=$(seconds_of --timeout "$TIMEOUT")
+  check_accelerator
+  # Before minutes of work are lost.
+  [[ -z $json ]] || check_writable --json "$json"
+  [[ -z $compare ]] || check_readable --compare "$compare"
+  [[ -z $svg || ! -e $svg || -d $svg ]] || usage_error "--svg: '$svg' is not a folder"
+  local i
+  for ((i = 1; i < ${#documents[@]}; i += 2)); do check_readable --into "${documents[i]}"; done
   need_packages "${BUILD_PACKAGES[@]}" "${RUN_PACKAGES[@]}" "${BENCH_PACKAGES[@]}"
   [[ -z $svg ]] || need_packages "${PLOT_PACKAGES[@]}"
   build release bench-programs
@@ -76,8 +97,8 @@ bench_verb() {
     return
   fi
   SCRATCH=$(mktemp -d "${TMPDIR:-/tmp}/tine.XXXXXX")
-  trap 'machine_cleanup' EXIT
-  ADDED=("$BENCH_PROGRAMS:/bench" "/usr/lib/x86_64-linux-musl/libc.so:/lib/ld-musl-x86_64.so.1")
+  machine_traps
+  ADDED=("$(added_name "$BENCH_PROGRAMS"):/bench" "/usr/lib/x86_64-linux-musl/libc.so:/lib/ld-musl-x86_64.so.1")
   # Where the kernel lies makes no instruction more or less; profiles by address want it where it was linked.
   APPEND='init=/bench/boot-clock rdinit=/bench/boot-clock nokaslr'
   if [[ -n $phases ]]; then
@@ -90,24 +111,33 @@ bench_verb() {
   : >"$SCRATCH/results"
   local place failed=0
   for place in "${places[@]}"; do (KERNEL=$place && prepare_kernel); done
+  # Process groups of their own, so that an interrupt can end each with its machine.
+  local machines=() machine
+  trap 'for machine in "${machines[@]}"; do kill -- "-$machine" 2>/dev/null || true; done; machine_cleanup' EXIT
   if [[ -n $ICOUNT ]]; then
-    # Counts do not mind company. Process groups of their own, so that an interrupt can end each with its machine.
-    local machines=() machine
-    trap 'for machine in "${machines[@]}"; do kill -- "-$machine" 2>/dev/null || true; done; machine_cleanup' EXIT
+    # Counts do not mind company.
     set -m
     for place in "${places[@]}"; do
       measure "$place" counted &
       machines+=($!)
     done
     set +m
-    for machine in "${machines[@]}"; do wait "$machine" || failed=1; done
-    trap 'machine_cleanup' EXIT
+    for machine in "${machines[@]}"; do wait "$machine" || failed=$?; done
   fi
-  for place in "${places[@]}"; do measure "$place" real || failed=1; done
+  for place in "${places[@]}"; do
+    set -m
+    measure "$place" real &
+    set +m
+    machines=($!)
+    wait $! || failed=$?
+    ((failed != STATUS_CRASHED)) || break
+  done
+  machines=()
+  ((failed != STATUS_CRASHED)) || exit "$failed"   # QEMU gave the guest up, which has been told
 
   local report=("$TINE_ROOT/tools/bench/report.py" --results "$SCRATCH/results"
-    --budgets "$TINE_ROOT/bench/budgets.txt" --titles "$TINE_ROOT/bench/titles.txt")
-  ((${#patterns[@]} || ${#places[@]} < 2)) || report+=(--whole)
+    --budgets "$budgets" --titles "$TINE_ROOT/bench/titles.txt")
+  [[ -z $guard ]] && ((${#patterns[@]} || ${#places[@]} < 2)) || report+=(--whole)
   [[ -z $json ]] || report+=(--json "$json")
   [[ -z $compare ]] || report+=(--compare "$compare")
   report+=("${documents[@]}")
@@ -141,7 +171,7 @@ measure() (
   [[ $place != linux ]] || APPEND+=' mitigations=off transparent_hugepage=madvise'
   SCRATCH=$SCRATCH/$place
   mkdir -p "$SCRATCH"
-  trap - EXIT
+  trap - EXIT HUP INT TERM
   prepare_kernel
   local words=$APPEND
   if [[ $clock == real ]]; then ICOUNT='' runs=$TIMED_RUNS; fi
@@ -152,7 +182,7 @@ measure() (
       APPEND=$words
       if [[ $place == tine && $boot == processes-100000 ]]; then APPEND+=' kern.pid_max=262144'; fi
       sed -n "s/ $cpus $memory $clock $boot\$//p" "$SCRATCH/../chosen" >"$SCRATCH/left"
-      measure_left "$place" "$clock" || failed=1
+      measure_left "$place" "$clock" || failed=$?
     done < <(awk -v clock="$clock" '$4 == clock && !seen[$2, $3, $5]++ { print $2, $3, $5 }' "$SCRATCH/../chosen")
   done
   return $failed
@@ -168,6 +198,7 @@ measure_left() {
     wait $!
     awk -v where="$place $clock" '$1 != "run" && NF == 3 { print where, $0 }' "$SCRATCH/output" >>"$SCRATCH/../results"
     if ((STATUS == 0)); then return $failed; fi
+    if guest_failed; then exit "$STATUS_CRASHED"; fi
     failed=1
     died=$(sed -n 's/^run //p' "$SCRATCH/output" | tail -n 1)
     say "$place: no result for ${died:-any measurement}"

@@ -68,13 +68,46 @@ pack_base_initrd() {
   mv "$BASE_INITRD.new" "$BASE_INITRD"
 }
 
-# add_to_tree TREE HOSTPATH[:GUESTPATH]: copies a file or folder to where a run's archive is made.
+# split_added HOST[:GUEST]: sets ADD_FROM and ADD_TO, the names on the host and in the guest. The first colon divides them; a
+# backslash before a colon or a backslash takes its meaning away. What is wrong is a usage error.
+split_added() {
+  local text=$1 names=('' '') at=0 i character
+  for ((i = 0; i < ${#text}; i++)); do
+    character=${text:i:1}
+    if [[ $character == '\' && ${text:i+1:1} == [:\\] ]]; then
+      i=$((i + 1))
+      names[at]+=${text:i:1}
+    elif [[ $character == : ]] && ((at == 0)); then
+      at=1
+    else
+      names[at]+=$character
+    fi
+  done
+  ADD_FROM=${names[0]} ADD_TO=${names[1]:-/root/}
+  [[ $ADD_FROM == /* ]] || ADD_FROM=./$ADD_FROM   # a name that begins with "-" is no option
+  [[ -n ${names[0]} && -e $ADD_FROM ]] || usage_error "--add: there is no '${names[0]}'"
+  [[ -r $ADD_FROM ]] || usage_error "--add: cannot read '${names[0]}'"
+  [[ $ADD_TO == /* ]] || ADD_TO=/root/$ADD_TO
+  if [[ $ADD_TO == */ ]]; then
+    ADD_TO+=$(basename "$(realpath "$ADD_FROM")")
+  fi
+  [[ ! $ADD_TO =~ (^|/)\.\.?(/|$) ]] || usage_error "--add: the guest's name '$ADD_TO' must be a plain path, without . and .."
+}
+
+# added_name PATH: as split_added reads it back.
+added_name() {
+  local path=${1//\\/\\\\}
+  printf '%s' "${path//:/\\:}"
+}
+
+# add_to_tree TREE HOST[:GUEST]: copies a file or folder to where a run's archive is made, and never anywhere else: a link that
+# was added before leads to a place in the guest, not on the host.
 add_to_tree() {
-  local tree=$1 from=${2%%:*} to=/root/
-  [[ $2 != *:* ]] || to=${2#*:}
-  [[ -e $from ]] || die "--add: there is no '$from'"
-  [[ $to == /* ]] || to=/root/$to
-  [[ $to != */ ]] || to=$to$(basename "$(realpath "$from")")
-  mkdir -p "$tree$(dirname "$to")"
-  cp -aHT "$from" "$tree$to" || die "--add: could not copy '$from'"
+  local tree=$1 folder
+  split_added "$2"
+  folder=$(dirname "$tree$ADD_TO")
+  [[ $(realpath -m "$folder") == "$(realpath "$tree")$(realpath -ms "$(dirname "$ADD_TO")" | sed 's|^/$||')" ]] ||
+    usage_error "--add: '$ADD_TO' leads through a symbolic link that was added before"
+  mkdir -p "$folder" 2>/dev/null && cp -aHT --remove-destination "$ADD_FROM" "$tree$ADD_TO" ||
+    die "--add: could not copy '$ADD_FROM' to the guest's '$ADD_TO'"
 }

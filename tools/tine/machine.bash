@@ -7,6 +7,8 @@
 source "$TINE_ROOT/tools/tine/packages.bash"
 source "$TINE_ROOT/tools/tine/build.bash"
 source "$TINE_ROOT/tools/tine/initrd.bash"
+source "$TINE_ROOT/tools/tine/qemu.bash"
+source "$TINE_ROOT/tools/tine/accelerator.bash"
 
 STATUS_TIMEOUT=124  # as timeout(1)
 STATUS_CRASHED=125  # the guest ended without a status
@@ -18,6 +20,7 @@ CPUS=$(($(nproc) < 4 ? $(nproc) : 4))
 MEMORY=1G
 MACHINE=q35
 ICOUNT=
+ACCEL=  # kvm or tcg; empty: what this host can
 TIMEOUT=
 APPEND=
 INITRD=
@@ -43,27 +46,12 @@ linux_kernel() {
   LINUX_IMAGE=$(compgen -G "$folder/root/boot/vmlinuz-*" | head -n 1)
 }
 
-# accelerator: kvm where it can start such a machine, found out once in each boot of the host, else tcg.
-accelerator() {
-  local cache=$BUILD/accelerator answer boot
-  boot=$(</proc/sys/kernel/random/boot_id)
-  if [[ -e $cache ]] && read -r answer <"$cache" && [[ $answer == *" $boot" ]]; then
-    printf '%s' "${answer% *}"
-    return
-  fi
-  answer=tcg
-  if [[ -w /dev/kvm ]] && printf 'quit\n' | timeout 10 qemu-system-x86_64 -accel kvm -cpu max -nodefaults \
-    -display none -monitor stdio >/dev/null 2>&1; then answer=kvm; fi
-  printf '%s %s\n' "$answer" "$boot" >"$cache"
-  printf '%s' "$answer"
-}
-
 # machine_prepare: installs, builds and packs all that the machine needs.
 machine_prepare() {
   need_packages "${BUILD_PACKAGES[@]}" "${RUN_PACKAGES[@]}"
   prepare_kernel
   SCRATCH=$(mktemp -d "${TMPDIR:-/tmp}/tine.XXXXXX")
-  trap 'machine_cleanup' EXIT
+  machine_traps
 }
 
 # prepare_kernel: sets KERNEL_IMAGE, BASE_INITRD and BASE_TREE for KERNEL and PRESET.
@@ -80,6 +68,7 @@ prepare_kernel() {
 }
 
 machine_cleanup() {
+  machine_stop
   [[ -z ${FEEDER-} ]] || kill "$FEEDER" 2>/dev/null || true
   [[ -z ${TERMINAL_STATE-} ]] || stty "$TERMINAL_STATE" <&3 2>/dev/null || true
   rm -rf "$SCRATCH"
@@ -93,10 +82,10 @@ machine_request() {
   printf '%s\0' "$@" >"$tree/run/tine/request"
   for item in "${ADDED[@]}"; do add_to_tree "$tree" "$item"; done
   {
-    cat "${INITRD:-$BASE_INITRD}"
+    cat -- "${INITRD:-$BASE_INITRD}"
     # Archives begin on a multiple of 4 bytes; cpio pads its own, a foreign one may end anywhere.
     local size
-    size=$(stat -Lc %s "${INITRD:-$BASE_INITRD}")
+    size=$(stat -Lc %s -- "${INITRD:-$BASE_INITRD}")
     head -c $(((4 - size % 4) % 4)) /dev/zero
     pack_tree "$tree" 0:0 "$BASE_TREE"
   } >"$SCRATCH/initrd.cpio"
@@ -104,50 +93,67 @@ machine_request() {
 
 # machine_line CONSOLE: sets QEMU_LINE; CONSOLE is the guest's name of the port for kernel messages.
 machine_line() {
-  local accel
-  accel=$(accelerator)
+  MACHINE_ACCEL=tcg
+  [[ -n $ICOUNT ]] || MACHINE_ACCEL=$(accelerator)
   local append="console=$1 panic=-1"
   [[ -n $VERBOSE ]] || append+=" quiet"
   [[ $KERNEL == tine ]] || append+=" random.trust_cpu=on"
+  append+=${APPEND:+ $APPEND}
+  check_command_line "$append"
   local cpu=max
   QEMU_LINE=(qemu-system-x86_64 -nodefaults -no-user-config -display none -no-reboot)
   if [[ -n $ICOUNT ]]; then
-    accel=tcg
     CPUS=1
     # A string instruction counts once for each element. Linux clears pages by bytes where the CPU says that this is as
     # fast as by words, and would be charged eight times for it.
     cpu=max,-erms,-fsrm
     QEMU_LINE+=(-icount shift=0,sleep=off)
   fi
-  QEMU_LINE+=(-cpu "$cpu" -accel "$accel" -M "$MACHINE" -smp "$CPUS" -m "$MEMORY"
-    -kernel "$KERNEL_IMAGE" -initrd "$SCRATCH/initrd.cpio" -append "$append${APPEND:+ $APPEND}"
+  QEMU_LINE+=(-cpu "$cpu" -accel "$MACHINE_ACCEL" -M "$MACHINE" -smp "$CPUS" -m "$MEMORY"
+    -kernel "$KERNEL_IMAGE" -initrd "$SCRATCH/initrd.cpio" -append "$append"
     -device isa-debug-exit,iobase=0xf4,iosize=0x04
-    -chardev "file,id=messages,path=$SCRATCH/messages"
+    -chardev "file,id=messages,path=$(qemu_value "$SCRATCH/messages")"
     -device isa-serial,index=0,chardev=console -device isa-serial,index=1,chardev=messages
     "${QEMU_EXTRA[@]}")
 }
 
+# check_command_line TEXT: QEMU's PVH loader copies it to a buffer of 4096 bytes without a look at its size (QEMU,
+# pc-bios/optionrom/pvh_main.c), Linux cuts it off at 2048 (its COMMAND_LINE_SIZE); both count the 0 at the end.
+check_command_line() {
+  local LC_ALL=C most=4095
+  [[ $KERNEL == tine ]] || most=2047
+  ((${#1} <= most)) ||
+    usage_error "--append: the kernel's command line would be of ${#1} bytes, and only $most reach the kernel"
+}
+
 # machine_run: runs QEMU_LINE on this process's standard input and output and sets STATUS to the guest's status.
 machine_run() {
-  local status=0 command=("${QEMU_LINE[@]}")
-  [[ -z $TIMEOUT ]] || command=(timeout --foreground -k 2 "$TIMEOUT" "${command[@]}")
-  : >"$SCRATCH/messages"
-  [[ -z $VERBOSE ]] || say "${command[*]}"
-  "${command[@]}" 2>"$SCRATCH/qemu.log" || status=$?
+  local status=0 complaint
+  machine_start
+  machine_wait || status=$?
   if [[ -n $TIMEOUT ]] && ((status == 124 || status == 137)); then
     say "the guest was stopped: it had not ended after $TIMEOUT s"
     STATUS=$STATUS_TIMEOUT
     return
   fi
   kernel_messages >&2
+  if guest_failed; then
+    STATUS=$STATUS_CRASHED
+    say "$(why_guest_failed)"
+    return
+  fi
   STATUS=$(reported_status)
   if [[ -z $STATUS && -n $INITRD ]]; then
     # An init of the user's own: Tine hands out 7 bits of its status, Linux only whether it powered off.
     STATUS=$((status & 1 ? status >> 1 : status))
   elif [[ -z $STATUS ]]; then
     STATUS=$STATUS_CRASHED
-    grep -v '^qemu-system-x86_64: terminating on signal' "$SCRATCH/qemu.log" >&2 || true
-    say "the guest ended without an exit status (QEMU's is $status): it crashed or could not boot"
+    complaint=$(qemu_complaint)
+    if [[ -n $complaint ]]; then
+      say "QEMU did not run the guest: $complaint"
+    else
+      say "the guest ended without an exit status (QEMU's is $status): it crashed or could not boot"
+    fi
   fi
 }
 

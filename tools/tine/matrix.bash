@@ -16,10 +16,11 @@ matrix_names() { matrix_rows | awk '{ print $1 }'; }
 
 # matrix_tests: runs the combinations named in $SCRATCH/chosen and reports each.
 matrix_tests() {
-  PRESET=release KERNEL=tine TIMEOUT=$MATRIX_SECONDS VERBOSE='' INITRD=''
+  PRESET=release KERNEL=tine TIMEOUT=$MATRIX_SECONDS VERBOSE='' INITRD='' ICOUNT=''
+  local ACCEL=tcg
   prepare_kernel
   build release matrix-probe
-  ADDED=("$BUILD/release/matrix/probe:/matrix/probe" "$MATRIX/script.sh:/matrix/script.sh")
+  ADDED=("$(added_name "$BUILD/release/matrix/probe"):/matrix/probe" "$(added_name "$MATRIX/script.sh"):/matrix/script.sh")
   local name cpu machine smp memory expectation running=0
   while read -r name cpu machine smp memory expectation; do
     grep -qxF "$name" "$SCRATCH/chosen" || continue
@@ -56,10 +57,7 @@ matrix_boot() {
     "$(matrix_word cpus "${CPUS%%,*}")" "$(matrix_mebibytes "$MEMORY")" "$date"
   machine_line ttyS1
   for ((at = 0; at < ${#QEMU_LINE[@]} - 1; at++)); do
-    case ${QEMU_LINE[at]} in
-      -cpu) QEMU_LINE[at + 1]=$cpu ;;
-      -accel) QEMU_LINE[at + 1]=tcg ;;
-    esac
+    [[ ${QEMU_LINE[at]} != -cpu ]] || QEMU_LINE[at + 1]=$cpu
   done
   QEMU_LINE+=(-chardev stdio,id=console,signal=off)
   machine_run </dev/null >"$folder/output" 2>"$folder/errors"

@@ -9,14 +9,16 @@ test_help() {
   cat <<'HELP'
 usage: ./tine test [OPTION...] [FILTER]
 
-Runs the host's unit tests, then the guest tests on Tine (debug kernel) with 1 and with 4 CPUs, under KVM with 2 CPUs, a
-short script on a matrix of CPUs and machines, and as a control the guest tests on Debian's Linux. Ends with the line "N passed, N failed"; the exit status is 0 when none failed.
+Runs the host's unit tests, the tests of this command, then the guest tests on Tine (debug kernel) with 1 and with 4 CPUs,
+under KVM with 2 CPUs, a short script on a matrix of CPUs and machines, and as a control the guest tests on Debian's Linux.
+Ends with the line "N passed, N failed"; the exit status is 0 when none failed, and 125 when QEMU or KVM gave a machine up.
 
   FILTER        only tests whose name matches this extended regular expression. Names: unit/SUITE.CASE,
-                WHERE/PROGRAM.CASE
+                command/SCRIPT.CASE, WHERE/PROGRAM.CASE, matrix/COMBINATION
   --seeds       only tests of seed rows; ends with a table of the rows
   --only WHERE  only these, and all of their tests; may be repeated. WHERE is
                   unit              the host's unit tests
+                  command           the tests of this command
                   tine-1, tine-4    Tine with 1 and 4 CPUs, with KVM where the host's works, else emulated
                   kvm-1, kvm-2      under KVM, with 1 and 2 CPUs
                   shadow-2          under KVM with shadow page tables (npt=0), which forget nothing until the kernel flushes
@@ -32,6 +34,7 @@ short script on a matrix of CPUs and machines, and as a control the guest tests 
   --jitter      Tine schedules by chance, which brings out races of the kernel and of the tests; the results of tests
                 that are about priorities and time mean nothing then
   --list        name the tests, run none
+  --accel WHAT  kvm or tcg: with KVM, or emulated (default: as ./tine run)
   --verbose     show the build and every result, with its milliseconds
 HELP
 }
@@ -44,28 +47,36 @@ JITTER=                                # words for the kernel's command line
 SEED_ROWS=$TINE_ROOT/tests/seeds/rows.txt
 
 test_verb() {
-  local filter=. part=. seeds= list= places=()
+  local filter='' part=. seeds= list= places=()
   while (($#)); do
     case $1 in
       --seeds) seeds=1 ;;
       --jitter) JITTER=' sched.jitter' ;;
       --list) list=1 ;;
       --verbose) VERBOSE=1 ;;
-      --only) places+=("$(value_of "$1" "$@")") && shift ;;
+      --accel) ACCEL=$(value_of "$1" "$@"); shift ;;
+      --only) places+=("$(value_of "$1" "$@")"); shift ;;
       -*) usage_error "test does not know '$1'; see ./tine test --help" ;;
-      *) filter=$1 ;;
+      *)
+        [[ -z $filter ]] || usage_error "test takes one filter; 'A|B' matches two names"
+        filter=$1
+        ;;
     esac
     shift
   done
+  filter=${filter:-.}
   local place
-  ((${#places[@]})) || { places=(unit tine-1 tine-4 kvm-2 shadow-2 matrix linux) && part=$SHADOW_PART; }
+  ((${#places[@]})) || { places=(unit command tine-1 tine-4 kvm-2 shadow-2 matrix linux) && part=$SHADOW_PART; }
   for place in "${places[@]}"; do
-    [[ $place =~ ^(unit|tine-1|tine-4|kvm-1|kvm-2|shadow-2|matrix|linux)$ ]] ||
-      usage_error "--only is unit, tine-1, tine-4, kvm-1, kvm-2, shadow-2, matrix or linux, not '$place'"
+    [[ $place =~ ^(unit|command|tine-1|tine-4|kvm-1|kvm-2|shadow-2|matrix|linux)$ ]] ||
+      usage_error "--only is unit, command, tine-1, tine-4, kvm-1, kvm-2, shadow-2, matrix or linux, not '$place'"
   done
+  [[ x =~ $filter ]] || (($? == 1)) || usage_error "'$filter' is not an extended regular expression"
+  check_accelerator
+  TEST_SECONDS=$(seconds_of TINE_TEST_SECONDS "$TEST_SECONDS")
   need_packages "${BUILD_PACKAGES[@]}" "${RUN_PACKAGES[@]}" "${TEST_PACKAGES[@]}"
   SCRATCH=$(mktemp -d "${TMPDIR:-/tmp}/tine.XXXXXX")
-  trap 'machine_cleanup' EXIT
+  machine_traps
   RESULTS=$SCRATCH/results
   : >"$RESULTS"
 
@@ -82,6 +93,7 @@ test_verb() {
       case $place in
         unit) unit_tests ;;
         matrix) matrix_tests ;;
+        command) command_tests ;;
         *) guest_tests "$place" ;;
       esac
       say "$place: $(($(wc -l <"$RESULTS") - before)) tests in $((SECONDS - began)) s"
@@ -99,6 +111,9 @@ choose_tests() {
     ctest --test-dir "$BUILD/host" -N | sed -n 's/^ *Test *#[0-9]*: //p'
   elif [[ $place == matrix ]]; then
     matrix_names
+  elif [[ $place == command ]]; then
+    local script
+    for script in "$TINE_ROOT"/tests/command/*_test.bash; do bash "$script" --list; done
   else
     build debug guest-tests
     list_guest_tests "$place"
@@ -163,6 +178,18 @@ unit_tests() {
   if grep -q '^fail unit/' "$RESULTS"; then
     sed -n '/^ *Start/d; /^[ 0-9]*\/[0-9]* Test.*Passed/d; /tests passed,/q; p' "$log"
   fi
+}
+
+# command_tests: the scripts that try ./tine itself. Their machines have the debug kernel, which the guest tests need anyway.
+command_tests() {
+  local script cases
+  PRESET=debug
+  prepare_kernel
+  for script in $(sed 's/\..*//' "$SCRATCH/chosen" | sort -u); do
+    mapfile -t cases < <(sed -n "s/^$script\.//p" "$SCRATCH/chosen")
+    bash "$TINE_ROOT/tests/command/${script}_test.bash" "${cases[@]}" >"$SCRATCH/output"
+    read_results command "$SCRATCH/output"
+  done
 }
 
 # guest_tests PLACE: runs the chosen tests in machines of this kind.
@@ -232,33 +259,36 @@ fail_rest() {
 
 # test_machine NAMES: one boot that runs these. Leaves $SCRATCH/output, $SCRATCH/messages and a word in DEATH.
 test_machine() {
-  local tests=$SCRATCH/tests machine watched=0 size quiet=0
+  local tests=$SCRATCH/tests watched=0 size quiet=0
   rm -rf "$tests" "$SCRATCH/tree"
   mkdir -p "$tests/tests"
   cp "$BUILD/debug/runner" "$BUILD/debug"/tests/* "$tests/tests/" 2>/dev/null || true
   sed 's/\./ /' "$1" >"$tests/tests/plan"
-  ADDED=("$tests/tests:/tests")
+  ADDED=("$(added_name "$tests/tests"):/tests")
   APPEND+=$JITTER
   machine_request mode=command input=none -- /tests/runner /tests/plan "$seconds"
   machine_line ttyS1
   QEMU_LINE+=(-chardev stdio,id=console,signal=off)
   [[ -z $NESTED ]] || nest_machine
-  : >"$SCRATCH/messages"
-  "${QEMU_LINE[@]}" </dev/null >"$SCRATCH/output" 2>"$SCRATCH/qemu.log" &
-  machine=$!
+  machine_start </dev/null >"$SCRATCH/output"
   DEATH='the machine crashed'
-  while kill -0 "$machine" 2>/dev/null; do
+  while kill -0 "$QEMU" 2>/dev/null; do
     sleep 0.2
     size=$(stat -c %s "$SCRATCH/output")
     quiet=$((size == watched ? quiet + 1 : 0))
     watched=$size
     if ((quiet > (seconds + STALL_SECONDS) * 5)); then
       DEATH='the machine hung'
-      kill -KILL "$machine" 2>/dev/null || true
+      machine_stop
+      return
     fi
   done
-  wait "$machine" 2>/dev/null || true
-  if [[ -n $(reported_status) && $DEATH != 'the machine hung' ]]; then
+  machine_wait || true
+  if guest_failed; then
+    # Not the test's fault, and the next machine would fare no better.
+    say "$(why_guest_failed)"
+    exit "$STATUS_CRASHED"
+  elif [[ -n $(reported_status) ]]; then
     DEATH="the runner ended, with status $(reported_status), and the machine with it"
   fi
 }
