@@ -151,7 +151,8 @@ void handle_exception(TrapFrame& frame) {
   switch (frame.vector) {
     case kNmi:
       if (panicking()) halt_machine();
-      log(LogLevel::Warning, "unexpected NMI on CPU %u", cpu_id());
+      // With interrupts off this CPU may hold the log's lock.
+      if (frame.rflags & kFlagInterrupts) log(LogLevel::Warning, "unexpected NMI on CPU %u", cpu_id());
       return;
     case kMachineCheck:
       panic_at(frame, "machine check");
