@@ -66,7 +66,7 @@ TEST(sender_of_sockets_ends_soon) {
   const pid_t sender = start_child([] {
     become_ordinary_user();
     int carrier[2];
-    CHECK_OK(socketpair(AF_UNIX, SOCK_STREAM, 0, carrier));
+    CHECK_OK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, carrier));
     for (int i = 0; i < 500; i++) {
       int passenger[2];
       CHECK_OK(socketpair(AF_UNIX, SOCK_STREAM, 0, passenger));

@@ -168,6 +168,27 @@ TEST(descriptor_of_another_process_is_for_whoever_may_trace_it) {
   }), 0);
 }
 
+// An address in it tells where its stack or its library is.
+TEST(robust_list_of_another_process_is_for_whoever_may_trace_it) {
+  Gate ready;
+  const pid_t gave_up_root = start_child([&] {
+    CHECK_OK(setgid(1000));
+    CHECK_OK(setuid(1000));
+    ready.open();
+    while (true) pause();
+  });
+  ready.wait();
+  CHECK_EQ(in_child([&] {
+    become_user();
+    uintptr_t head;
+    size_t size;
+    CHECK_ERRNO(syscall(SYS_get_robust_list, gave_up_root, &head, &size), EPERM);
+    CHECK_OK(syscall(SYS_get_robust_list, 0, &head, &size));
+  }), 0);
+  CHECK_OK(kill(gave_up_root, SIGKILL));
+  CHECK_EQ(wait_for(gave_up_root), 128 + SIGKILL);
+}
+
 TEST(process_with_more_capabilities_is_guarded) {
   Gate ready;
   const pid_t able = start_child([&] {

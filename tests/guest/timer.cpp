@@ -316,18 +316,6 @@ TEST(expiries_count_until_the_signal_is_taken) {
   CHECK_OK(timer_delete(timer));
 }
 
-TEST(periodic_timer_goes_on_after_its_signal_was_ignored) {
-  fired = 0;
-  signal(SIGALRM, SIG_IGN);
-  const itimerval fast = {{0, 2000}, {0, 2000}};
-  CHECK_OK(setitimer(ITIMER_REAL, &fast, nullptr));
-  sleep_ms(20);
-  catch_alarm(SIGALRM);
-  CHECK(eventually([] { return fired >= 3; }, 5));
-  const itimerval none = {};
-  CHECK_OK(setitimer(ITIMER_REAL, &none, nullptr));
-}
-
 TEST(several_timers_with_one_signal_all_go_on) {
   fired = 0;
   catch_alarm(SIGUSR1);

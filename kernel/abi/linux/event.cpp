@@ -49,11 +49,11 @@ bool can_be_waited_for(const file::File& file) {
   const file::Inode* inode = file.inode();
   if (inode == nullptr) return true;
   if (inode->is_regular() || inode->is_directory()) return false;
-  // Of the memory devices only the random ones can be: null(4), random(4).
+  // Of the memory devices only these two can be: null(4), random(4).
   constexpr uint32_t kMemoryDevices = 1, kRandom = 8, kKernelMessages = 11;
   const uint32_t minor = file::minor_of(inode->device);
   return inode->type != file::FileType::Character || file::major_of(inode->device) != kMemoryDevices ||
-         (minor >= kRandom && minor <= kKernelMessages);
+         minor == kRandom || minor == kKernelMessages;
 }
 
 // A descriptor of a place alone is no file for these calls: open(2), O_PATH.

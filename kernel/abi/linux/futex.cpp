@@ -9,6 +9,7 @@
 #include "abi/linux/timespec.h"
 #include "event/futex.h"
 #include "event/futex_pi.h"
+#include "process/inspection.h"
 
 namespace tine::abi::linux_abi {
 
@@ -149,9 +150,7 @@ CallResult sys_get_robust_list(const Call& call) {
   if (call.as_int(0) != 0) {
     target = process::find_thread(call.as_int(0));
     if (target == nullptr) return Error(Errno::Srch);
-    const auto own = call.process().credentials();
-    const auto other = target->process().credentials();
-    if (own->euid != other->euid && !own->capable(identity::Capability::SysPtrace)) return Error(Errno::Perm);
+    TRY(process::Inspector(call.process(), process::InspectorIds::Real).check(target->process()));
   }
   TRY(call.pointer<uintptr_t>(1).store(target->robust_list));
   TRY(call.pointer<size_t>(2).store(kRobustListHeadSize));
