@@ -7,6 +7,8 @@
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
 
@@ -424,6 +426,28 @@ TEST(files_that_are_always_ready_cannot_be_registered) {
   CHECK_OK(epoll.control(EPOLL_CTL_ADD, CHECK_OK(open("/dev/random", O_RDONLY)), EPOLLIN));
   CHECK_ERRNO(epoll.control(EPOLL_CTL_ADD, CHECK_OK(open("/tmp", O_RDONLY | O_DIRECTORY)), EPOLLIN), EPERM);
   CHECK_ERRNO(epoll.control(EPOLL_CTL_ADD, CHECK_OK(open("/dev/null", O_PATH)), EPOLLIN), EBADF);
+}
+
+// Every change of what is mounted is told once, by POLLPRI and POLLERR.
+TEST(mounts_can_be_waited_for) {
+  Epoll epoll;
+  const int mounts = CHECK_OK(open("/proc/self/mounts", O_RDONLY));
+  epoll.add(mounts, EPOLLPRI);
+  pollfd request = {mounts, POLLPRI, 0};
+  CHECK_EQ(epoll.wait(), 0);
+  const pid_t child = start_child([] {
+    sleep_ms(50);
+    CHECK_OK(mkdir("/tmp/mounted", 0700));
+    CHECK_OK(mount("none", "/tmp/mounted", "tmpfs", 0, nullptr));
+  });
+  CHECK_EQ(epoll.wait(5000), 1);
+  CHECK_EQ(epoll.events[0].events, static_cast<uint32_t>(EPOLLPRI | EPOLLERR));
+  CHECK_EQ(wait_for(child), 0);
+  CHECK_EQ(poll(&request, 1, 0), 0);
+  CHECK_OK(umount("/tmp/mounted"));
+  CHECK_EQ(poll(&request, 1, 0), 1);
+  CHECK_EQ(request.revents, POLLPRI | POLLERR);
+  CHECK_OK(rmdir("/tmp/mounted"));
 }
 
 // Linux bounds for each file how many paths lead up from it: 500 of two sets, 100 of three, ...

@@ -12,6 +12,7 @@
 #include "event/signalfd.h"
 #include "event/timerfd.h"
 #include "file/inode.h"
+#include "view/mounts_file.h"
 
 namespace tine::abi::linux_abi {
 
@@ -45,9 +46,9 @@ Result<> check_exclusive(const EpollInterest& interest) {
 }
 
 // What is always ready can be read and polled, but not be waited for: epoll_ctl(2), EPERM.
-bool can_be_waited_for(const file::File& file) {
+bool can_be_waited_for(file::File& file) {
   const file::Inode* inode = file.inode();
-  if (inode == nullptr) return true;
+  if (inode == nullptr || file::file_cast<view::MountsFile>(file) != nullptr) return true;
   if (inode->is_regular() || inode->is_directory()) return false;
   // Of the memory devices only these two can be: null(4), random(4).
   constexpr uint32_t kMemoryDevices = 1, kRandom = 8, kKernelMessages = 11;
