@@ -7,8 +7,8 @@
 // so waiting costs in proportion to what happened. Knotes hold no reference to a watched file
 // (file/close_watch.h).
 //
-// Locks, in order: Kqueue::mutex (registering, collecting) -> the watched object's queue locks, life-note
-// lock -> Kqueue::lock (the set, the active list, the state of knotes) -> Kqueue's wait queue.
+// Locks, in order: Kqueue::mutex (registering, collecting) -> the watched object's queue locks, process's list of
+// watchers -> Kqueue::lock (the set, the active list, the state of knotes) -> Kqueue's wait queue.
 #pragma once
 
 #include <boost/intrusive/list.hpp>

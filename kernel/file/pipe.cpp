@@ -97,7 +97,7 @@ Result<size_t> Pipe::read(IoBuffer& into, bool non_blocking) {
       }
     }
     // A writer sleeps only for want of room for one atomic write: it is woken when that much is free again.
-    if (has_room_now) writable_.wake_all(kPollOut | kPollWrNorm);
+    if (has_room_now) writable_.wake(kPollOut | kPollWrNorm);
     if (!done || *done != 0) return done;
     if (non_blocking) return Error(Errno::Again);
     TRY(sched::wait_until(readable_, {.name = "pipe read"}, [&] { return used() != 0 || writers_ == 0; }));
@@ -119,7 +119,7 @@ Result<size_t> Pipe::write(IoBuffer& from, bool non_blocking) {
     if (!moved) return or_done(moved.error());
     if (*moved != 0) {
       done += *moved;
-      readable_.wake_all(kPollIn | kPollRdNorm);
+      readable_.wake(kPollIn | kPollRdNorm);
       if (from.remaining() == 0) return done;
     }
     if (non_blocking) return or_done(Errno::Again);
@@ -208,7 +208,7 @@ Result<size_t> Pipe::set_capacity(size_t bytes) {
   for (mem::Frame* page : pages.span())
     if (page != nullptr) mem::release(*page);
   if (!moved) return Error(moved.error());
-  writable_.wake_all(kPollOut | kPollWrNorm);
+  writable_.wake(kPollOut | kPollWrNorm);
   return capacity;
 }
 

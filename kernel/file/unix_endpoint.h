@@ -117,7 +117,7 @@ class UnixEndpoint : public RefCounted<UnixEndpoint>,
   class RoomRelay final : public sched::Waiter {
    public:
     explicit RoomRelay(UnixEndpoint& sender) : sender_(sender) {}
-    bool on_wake(uint32_t events) override { return sender_.changed_.wake_all(events) != 0; }
+    bool on_wake(uint32_t events) override { return sender_.changed_.wake(events) != 0; }
 
    private:
     UnixEndpoint& sender_;
@@ -171,6 +171,9 @@ class UnixEndpoint : public RefCounted<UnixEndpoint>,
     unsigned count = 0;        // references that messages hold to it
     unsigned unexplained = 0;  // during a collection: those not seen in a suspect's queue
     bool suspect = false;
+    bool listens = false;
+    bool listed = false;         // among those that a collection looks at
+    UnixFilesMessages messages;  // with files, in its queue
     UnixEndpoint* previous = nullptr;
     UnixEndpoint* next = nullptr;
     UnixEndpoint* next_to_visit = nullptr;

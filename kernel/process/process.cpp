@@ -5,6 +5,7 @@
 #include "base/late.h"
 #include "file/veil.h"
 #include "process/audit.h"
+#include "process/life_watchers.h"
 #include "process/pins.h"
 #include "process/timers.h"
 #include "process/tracee.h"
@@ -35,6 +36,7 @@ Process::Process(Ref<Pid> pid, Slot slot, UserCharge charge)
 
 Process::~Process() {
   timers = nullptr;   // first: until it is gone, a timer that fires uses the rest
+  if (LifeWatchers* const list = watchers.load()) intrusive_ptr_release(list);
   pid_->attach(static_cast<Process*>(nullptr));
 }
 

@@ -57,6 +57,7 @@ enum ProcessFlag : uint32_t {
   kNoWait = 1u << 18,            // RFNOWAIT
   kTraced = 1u << 19,            // one of its threads at least
   kLibcPinned = 1u << 20,        // PS_LIBCPIN: pinsyscalls has been called
+  kTimerStalled = 1u << 22,      // a timer at least has waited for its signal to be taken
   kByDescriptor = 1u << 21,      // pdfork's: its creator waits for it by its descriptor or pid alone
   kTellsOfThreadsEnd = 1u << 22, // a child of it has, or had, a parent-death signal
 };
@@ -206,6 +207,9 @@ class Process final : public RefCounted<Process>,
   void give_back_slot();                       // reaped: no longer counted in the table nor for the user
 
   Restrictions restrictions;                   // (P) with their flags kPledged, kExecPledged, kPinned, kLibcPinned
+
+  // Null: nobody watches. Set once, never changed (life_watchers.h).
+  std::atomic<struct LifeWatchers*> watchers{nullptr};
 
   // --- Time, counters and the rest ---
   Nanoseconds start_time = 0;                  // uptime clock (C14)

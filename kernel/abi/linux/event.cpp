@@ -12,6 +12,7 @@
 #include "event/signalfd.h"
 #include "event/timerfd.h"
 #include "file/inode.h"
+#include "view/mounts_file.h"
 
 namespace tine::abi::linux_abi {
 
@@ -45,9 +46,22 @@ Result<> check_exclusive(const EpollInterest& interest) {
 }
 
 // What is always ready can be read and polled, but not be waited for: epoll_ctl(2), EPERM.
-bool can_be_waited_for(const file::File& file) {
+bool can_be_waited_for(file::File& file) {
   const file::Inode* inode = file.inode();
-  return inode == nullptr || (!inode->is_regular() && !inode->is_directory());
+  if (inode == nullptr || file::file_cast<view::MountsFile>(file) != nullptr) return true;
+  if (inode->is_regular() || inode->is_directory()) return false;
+  // Of the memory devices only these two can be: null(4), random(4).
+  constexpr uint32_t kMemoryDevices = 1, kRandom = 8, kKernelMessages = 11;
+  const uint32_t minor = file::minor_of(inode->device);
+  return inode->type != file::FileType::Character || file::major_of(inode->device) != kMemoryDevices ||
+         minor == kRandom || minor == kKernelMessages;
+}
+
+// A descriptor of a place alone is no file for these calls: open(2), O_PATH.
+Result<Ref<file::File>> get_usable_file(const Call& call, int descriptor) {
+  auto file = TRY(get_file(call, descriptor));
+  if (file->flags() & file::kPathOnly) return Error(Errno::BadF);
+  return file;
 }
 
 Result<EpollFile*> as_epoll(file::File& file) {
@@ -59,7 +73,7 @@ Result<EpollFile*> as_epoll(file::File& file) {
 CallResult epoll_wait(const Call& call, Nanoseconds deadline) {
   const int most = call.as_int(2);
   if (most <= 0 || static_cast<unsigned>(most) > INT_MAX / sizeof(EpollEvent)) return Error(Errno::Inval);
-  const auto file = TRY(get_file(call, call.as_int(0)));
+  const auto file = TRY(get_usable_file(call, call.as_int(0)));
   return TRY(TRY(as_epoll(*file))->set().wait(call.args[1], static_cast<unsigned>(most), deadline));
 }
 
@@ -84,8 +98,8 @@ CallResult sys_epoll_ctl(const Call& call) {
     const EpollEvent event = TRY(call.pointer<const EpollEvent>(3).load());
     interest = {event.events, event.data};
   }
-  const auto epoll_file = TRY(get_file(call, call.as_int(0)));
-  const auto target = TRY(get_file(call, descriptor));
+  const auto epoll_file = TRY(get_usable_file(call, call.as_int(0)));
+  const auto target = TRY(get_usable_file(call, descriptor));
   if (!can_be_waited_for(*target)) return Error(Errno::Perm);
   EpollFile* const epoll = TRY(as_epoll(*epoll_file));
   if (epoll == target.get()) return Error(Errno::Inval);
