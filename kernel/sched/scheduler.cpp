@@ -286,6 +286,12 @@ void maybe_yield() NO_THREAD_SAFETY_ANALYSIS {
   give_way(queue, queue.slice_over(now) ? Place::Tail : Place::Head);
 }
 
+Result<> step() {
+  maybe_yield();
+  if (current().exiting.load(std::memory_order_relaxed)) return Error(Errno::Intr);
+  return {};
+}
+
 void exit_current() NO_THREAD_SAFETY_ANALYSIS {
   sync::assert_may_sleep();
   RunQueue& queue = local_queue();

@@ -69,6 +69,8 @@ class Thread {
   std::atomic<uint32_t> cpu{0};                // where it runs, ran last, or is queued; changed under that queue's lock
   std::atomic<bool> on_cpu{false};             // its stack is in use until the switch away is complete
   bool is_idle = false;                        // a CPU's idle thread: never queued
+  // Asked to end, by exit_group, exec or a fatal signal; process/ sets it. Long calls break off.
+  std::atomic<bool> exiting{false};
   std::atomic<CpuSet> affinity{kAllCpus};
   Priority priority;                           // (R)
   // (R) The fair queue's key: weighted ns, on the scale of the run queue of `cpu` while the thread runs, is queued or
