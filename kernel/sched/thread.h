@@ -15,6 +15,7 @@
 #include "machine/paging.h"
 #include "mem/fault_injection.h"
 #include "mem/kernel_stack.h"
+#include "sched/kernel_time.h"
 #include "sync/lock_order.h"
 
 namespace tine::sched {
@@ -89,6 +90,7 @@ class Thread {
   std::atomic<bool> park_token{false};         // sync/park.h
   mem::FailNth fail_nth;
   [[no_unique_address]] sync::HeldLocks held_locks;  // debug kernels: sleeping locks
+  [[no_unique_address]] KernelTime kernel_time;      // debug kernels
   void (*entry)(void*) = nullptr;              // see prepare_thread
   void* entry_argument = nullptr;
   char name[16] = {};

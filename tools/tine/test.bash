@@ -11,9 +11,11 @@ Runs the host's unit tests, then the guest tests on Tine (debug kernel) with 1 a
 Debian's Linux. Ends with the line "N passed, N failed"; the exit status is 0 when none failed.
 
   FILTER        only tests whose name matches this extended regular expression. Names: unit/SUITE.CASE,
-                tine-1/PROGRAM.CASE, tine-4/PROGRAM.CASE, linux/PROGRAM.CASE
+                tine-1/PROGRAM.CASE, tine-4/PROGRAM.CASE, tine-icount/PROGRAM.CASE, linux/PROGRAM.CASE
   --seeds       only tests of seed rows; ends with a table of the rows
-  --only WHERE  only these: unit, tine-1, tine-4 or linux; may be repeated
+  --only WHERE  only these: unit, tine-1, tine-4, tine-icount or linux; may be repeated. tine-icount, which is not among
+                those that run by themselves, counts instructions instead of time, so that the limits for what the kernel
+                may keep a CPU or a lock are exact
   --jitter      Tine schedules by chance, which brings out races of the kernel and of the tests; the results of tests
                 that are about priorities and time mean nothing then
   --list        name the tests, run none
@@ -26,6 +28,11 @@ STALL_SECONDS=$((TEST_SECONDS + 30))   # without a word from the machine: it han
 MAX_DEATHS=8                           # machines that die in one place before the rest is given up
 MAX_AGAIN=8                            # tests that failed on Linux get another try if they are no more than these
 JITTER=                                # words for the kernel's command line
+# How long the kernel may keep interrupts off, hold a spinlock or a mutex, and run without a chance to yield, in ns. Where time
+# is the host's, which may stop a CPU at any moment, only what a call can do with seconds is told from that; where instructions
+# are counted, one for each ns, it is exact for a debug kernel, which takes several times as many as a release kernel.
+LIMITS_BY_TIME="interrupts=1000000000 spinlock=1000000000 mutex=3000000000 kernel=3000000000"
+LIMITS_BY_COUNT="interrupts=400000 spinlock=400000 mutex=8000000 kernel=8000000"
 SEED_ROWS=$TINE_ROOT/tests/seeds/rows.txt
 
 test_verb() {
@@ -45,7 +52,8 @@ test_verb() {
   local place
   ((${#places[@]})) || places=(unit tine-1 tine-4 linux)
   for place in "${places[@]}"; do
-    [[ $place =~ ^(unit|tine-1|tine-4|linux)$ ]] || usage_error "--only is unit, tine-1, tine-4 or linux, not '$place'"
+    [[ $place =~ ^(unit|tine-1|tine-4|tine-icount|linux)$ ]] ||
+      usage_error "--only is unit, tine-1, tine-4, tine-icount or linux, not '$place'"
   done
   need_packages "${BUILD_PACKAGES[@]}" "${RUN_PACKAGES[@]}" "${TEST_PACKAGES[@]}"
   SCRATCH=$(mktemp -d "${TMPDIR:-/tmp}/tine.XXXXXX")
@@ -145,9 +153,11 @@ unit_tests() {
 # guest_tests PLACE: runs the chosen tests in machines of this kind.
 guest_tests() {
   local place=$1 left=$SCRATCH/left
-  PRESET=debug KERNEL=tine CPUS=1 MEMORY=1G TIMEOUT=''
+  PRESET=debug KERNEL=tine CPUS=1 MEMORY=1G TIMEOUT='' ICOUNT=''
+  LIMITS=$LIMITS_BY_TIME
   case $place in
     tine-4) CPUS=4 ;;
+    tine-icount) ICOUNT=1 LIMITS=$LIMITS_BY_COUNT ;;
     linux) KERNEL=linux CPUS=4 ;;
   esac
   prepare_kernel
@@ -211,6 +221,7 @@ test_machine() {
   sed 's/\./ /' "$1" >"$tests/tests/plan"
   ADDED=("$tests/tests:/tests")
   APPEND+=$JITTER
+  [[ $KERNEL != tine ]] || APPEND+=$(printf ' kern.latency_limit_%s' $LIMITS)
   machine_request mode=command input=none -- /tests/runner /tests/plan "$TEST_SECONDS"
   machine_line ttyS1
   QEMU_LINE+=(-chardev stdio,id=console,signal=off)
