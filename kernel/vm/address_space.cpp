@@ -7,6 +7,7 @@
 
 #include "base/audit.h"
 #include "base/late.h"
+#include "sched/scheduler.h"
 #include "sched/wait_queue.h"
 #include "sync/spinlock.h"
 #include "vm/init.h"
@@ -30,6 +31,8 @@ constinit Late<sched::WaitQueue> departed;
 std::atomic<uint64_t> next_id{1};
 
 }  // namespace
+
+void Region::pause() { sched::maybe_yield(); }
 
 Result<Ref<AddressSpace>> AddressSpace::create() {
   return mem::make_ref<AddressSpace>();
