@@ -3,6 +3,7 @@
 #include "machine/upcalls.h"
 
 #include "abi/linux/dispatch.h"
+#include "abi/linux/table.h"
 #include "base/log.h"
 #include "process/exit.h"
 #include "process/out_of_memory.h"
@@ -125,7 +126,8 @@ void user_exception(TrapFrame& frame, Exception kind, uintptr_t address, bool pr
 }
 
 void system_call(TrapFrame& frame) {
-  const KernelStretch stretch(process::current(), "a system call");
+  const char* const what = TINE_DEBUG ? abi::linux_abi::system_call_name(frame.system_call_number()) : nullptr;
+  const KernelStretch stretch(process::current(), what);
   abi::linux_abi::dispatch(frame);
 }
 
