@@ -16,6 +16,11 @@ namespace {
 using mem::kPageSize;
 
 constexpr uint64_t kMaxSize = vm::PageStore::kMaxPages * kPageSize;
+// Between the pages of a read or write. What is short is done as a whole, such as the record of a thread's end.
+bool goes_on(const IoBuffer& buffer) {
+  constexpr size_t kShort = 64_KiB;
+  return sched::step() || buffer.remaining() <= kShort;
+}
 constexpr uint64_t page_of(uint64_t offset) { return offset / kPageSize; }
 constexpr uint64_t pages_for(uint64_t size) { return (size + kPageSize - 1) / kPageSize; }
 
@@ -57,7 +62,7 @@ Result<size_t> FileObject::read(IoBuffer& into, uint64_t& offset) {
     if (!moved) return done != 0 ? Result<size_t>(done) : moved;
     offset += *moved;
     done += *moved;
-    if (*moved < part || !sched::step()) break;
+    if (*moved < part || !goes_on(into)) break;
   }
   return done;
 }
@@ -85,7 +90,7 @@ Result<size_t> FileObject::write(IoBuffer& from, uint64_t& offset) {
     offset += *moved;
     done += *moved;
     if (offset > size()) size_.store(offset, std::memory_order_release);
-    if (*moved < part || !sched::step()) break;
+    if (*moved < part || !goes_on(from)) break;
   }
   return done;
 }

@@ -39,7 +39,7 @@ struct Patience {
 inline Patience patience() {
   // The end of the attack includes that of its memory, each page of which a debug kernel fills.
   if (counts_instructions()) return {10 * kMillisecond, 100 * kMillisecond, 200 * kMillisecond};
-  return {3000 * kMillisecond, 5000 * kMillisecond, 5000 * kMillisecond};
+  return {5000 * kMillisecond, 10'000 * kMillisecond, 10'000 * kMillisecond};
 }
 
 inline void stay_on(int cpu) {

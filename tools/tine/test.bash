@@ -32,8 +32,8 @@ JITTER=                                # words for the kernel's command line
 # is the host's, which may stop a CPU at any moment, only what a call can do with seconds is told from that; where instructions
 # are counted, one for each ns, it is exact for a debug kernel, which takes several times as many as a release kernel. Most
 # mutexes are of one process or one file, whose owner may yield while it holds them; they may be held for longer.
-LIMITS_BY_TIME="interrupts=1000000000 spinlock=1000000000 mutex=3000000000 kernel=3000000000"
-LIMITS_BY_COUNT="interrupts=400000 spinlock=400000 mutex=1000000000 kernel=2000000"
+LIMITS_BY_TIME="interrupts=5000000000 spinlock=5000000000 mutex=10000000000 kernel=10000000000"
+LIMITS_BY_COUNT="interrupts=400000 spinlock=400000 mutex=2000000000 kernel=2000000"
 SEED_ROWS=$TINE_ROOT/tests/seeds/rows.txt
 
 test_verb() {
