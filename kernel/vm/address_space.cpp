@@ -7,7 +7,6 @@
 
 #include "base/audit.h"
 #include "base/late.h"
-#include "sched/scheduler.h"
 #include "sched/wait_queue.h"
 #include "sync/spinlock.h"
 #include "vm/init.h"
@@ -32,7 +31,7 @@ std::atomic<uint64_t> next_id{1};
 
 }  // namespace
 
-void Region::pause() { sched::maybe_yield(); }
+void Region::pause() { KernelPages::pause(); }
 
 Result<Ref<AddressSpace>> AddressSpace::create() {
   return mem::make_ref<AddressSpace>();

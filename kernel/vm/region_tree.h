@@ -23,8 +23,8 @@
 namespace tine::vm {
 
 // Region: start, end, pages(), data_pages(), special(), filter_bits(), cut_below(address), can_merge(next), pause(). Regions do
-// not overlap and are not empty. Whatever goes over many regions calls pause() for each, so no spinlock is held where a tree is
-// walked, changed as a whole, or dropped. Allocation<T>: gives the nodes, T, their operators new(std::nothrow) and delete.
+// not overlap and are not empty. Whatever goes over many regions calls pause() for each, which may let
+// others run: where a tree is walked, changed as a whole, or dropped. Allocation<T>: gives the nodes, T, their operators new(std::nothrow) and delete.
 template <class Region, template <class> class Allocation = mem::FromCache>
 class RegionTree {
  public:
