@@ -16,6 +16,11 @@ namespace {
 using mem::kPageSize;
 
 constexpr uint64_t kMaxSize = vm::PageStore::kMaxPages * kPageSize;
+// Between the pages of a read or write. What is short is done as a whole, such as the record of a thread's end.
+bool goes_on(const IoBuffer& buffer) {
+  constexpr size_t kShort = 64_KiB;
+  return sched::step() || buffer.remaining() <= kShort;
+}
 constexpr uint64_t page_of(uint64_t offset) { return offset / kPageSize; }
 constexpr uint64_t pages_for(uint64_t size) { return (size + kPageSize - 1) / kPageSize; }
 
@@ -57,8 +62,7 @@ Result<size_t> FileObject::read(IoBuffer& into, uint64_t& offset) {
     if (!moved) return done != 0 ? Result<size_t>(done) : moved;
     offset += *moved;
     done += *moved;
-    if (*moved < part) break;
-    sched::maybe_yield();
+    if (*moved < part || !goes_on(into)) break;
   }
   return done;
 }
@@ -86,8 +90,7 @@ Result<size_t> FileObject::write(IoBuffer& from, uint64_t& offset) {
     offset += *moved;
     done += *moved;
     if (offset > size()) size_.store(offset, std::memory_order_release);
-    if (*moved < part) break;
-    sched::maybe_yield();
+    if (*moved < part || !goes_on(from)) break;
   }
   return done;
 }
@@ -115,11 +118,12 @@ Result<> FileObject::allocate(uint64_t offset, uint64_t length) {
   // Seen at once in most cases, without filling memory until nothing is left for others.
   if (last - first > pages_.count() && !quota_->has_room(last - first - pages_.count())) return Error(Errno::NoSpc);
   for (uint64_t index = first; index < last; index++) {
-    if (const Result<> filled = fill_hole(index, made); !filled) {
+    Result<> filled = fill_hole(index, made);
+    if (filled) filled = sched::step();
+    if (!filled) {
       for (uint64_t at = made.next_present(first); at < last; at = made.next_present(at + 1)) remove_pages(at, at + 1);
       return filled;
     }
-    sched::maybe_yield();
   }
   return {};
 }

@@ -24,6 +24,9 @@ void bind_idle(Thread& thread, unsigned cpu);
 void yield();
 // Gives way if a reschedule is due (kWorkReschedule): on the way back to user mode, and in long loops in the kernel.
 void maybe_yield();
+// What each step of a loop that a program can make long does: gives way as maybe_yield() does. Fails, with Intr, when the
+// thread is to end: the loop breaks off, and nobody will see the result of the call. A step takes less than a ms.
+Result<> step();
 
 // Ends the running thread. on_dead() runs once its stack is no longer in use.
 [[noreturn]] void exit_current();

@@ -5,6 +5,7 @@
 #include "base/random.h"
 #include "file/descriptor_table.h"
 #include "machine/cpu.h"
+#include "machine/latency.h"
 #include "mem/frame.h"
 #include "process/fork.h"
 #include "process/ids.h"
@@ -167,9 +168,36 @@ constinit Setting process_settings[] = {
     {"kern/forkstat/shared_memory", print_fork_counter<&ForkStatistics::shared_memory>},
 };
 
+// --- kern/latency_limit_*: how long is too long, in ns; 0: no limit (machine/latency.h) ---
+
+#if TINE_DEBUG
+template <machine::Latency kKind>
+Result<> print_latency_limit(TextSink& sink) {
+  return print_number(sink, static_cast<int64_t>(machine::latency_limit(kKind)));
+}
+template <machine::Latency kKind>
+Result<> store_latency_limit(std::string_view text) {
+  machine::set_latency_limit(kKind, TRY(parse_number<Nanoseconds>(text, 0, 1000 * kSecond)));
+  return {};
+}
+template <machine::Latency kKind>
+constexpr Setting latency_setting(const char* path) {
+  return {path, print_latency_limit<kKind>, store_latency_limit<kKind>};
+}
+constinit Setting latency_settings[machine::kLatencyKinds] = {
+    latency_setting<machine::Latency::Interrupts>("kern/latency_limit_interrupts"),
+    latency_setting<machine::Latency::Spinlock>("kern/latency_limit_spinlock"),
+    latency_setting<machine::Latency::Mutex>("kern/latency_limit_mutex"),
+    latency_setting<machine::Latency::Kernel>("kern/latency_limit_kernel"),
+};
+#endif
+
 }  // namespace
 
 void register_own_settings() {
+#if TINE_DEBUG
+  register_settings(latency_settings);
+#endif
   boot_id = make_uuid();
   register_settings(linux_settings);
   register_settings(process_settings);

@@ -31,6 +31,8 @@ std::atomic<uint64_t> next_id{1};
 
 }  // namespace
 
+void Region::pause() { KernelPages::pause(); }
+
 Result<Ref<AddressSpace>> AddressSpace::create() {
   return mem::make_ref<AddressSpace>();
 }

@@ -6,6 +6,7 @@
 
 #include "base/format.h"
 #include "sched/clock.h"
+#include "sched/scheduler.h"
 #include "vm/address_space.h"
 
 namespace tine::vm {
@@ -31,6 +32,19 @@ int64_t now() { return sched::wall_clock() / kSecond; }
 Ref<SharedSegment> referenced(SharedSegment* segment) REQUIRES(table_lock) {
   if (segment == nullptr || !segment->try_ref()) return nullptr;
   return Ref<SharedSegment>(segment, /*add_ref=*/false);
+}
+
+uint64_t attachments_in(const RegionMap& regions, const SharedSegment& segment) {
+  uint64_t count = 0;
+  // The parts that mprotect or munmap have left of one attachment lie side by side and begin in the same place.
+  uintptr_t last = 0;
+  regions.for_each_with(segment.filter_bits(), [&](const Region& region) {
+    if (region.object == nullptr || &region.object->itself() != &segment) return;
+    const uintptr_t base = region.start - region.offset * kPageSize;
+    if (base != last) ++count;
+    last = base;
+  });
+  return count;
 }
 
 }  // namespace
@@ -177,17 +191,14 @@ void SharedSegment::remove() {
 }
 
 uint64_t SharedSegment::attachments() {
-  uint64_t count = 0;
+  uint64_t count = 0, in_map = 0;
+  RegionMap counted;   // forked spaces share their map: what the last one had
   AddressSpace::for_each([&](AddressSpace& space) {
     const RegionMap regions = space.regions();
-    // The parts that mprotect or munmap have left of one attachment lie side by side and begin in the same place.
-    uintptr_t last = 0;
-    regions.for_each(0, machine::kUserEnd, [&](const Region& region) {
-      if (region.object == nullptr || &region.object->itself() != this) return;
-      const uintptr_t base = region.start - region.offset * kPageSize;
-      if (base != last) ++count;
-      last = base;
-    });
+    if (!regions.is_same(counted)) in_map = attachments_in(regions, *this);
+    counted = regions;
+    count += in_map;
+    sched::maybe_yield();
   });
   return count;
 }

@@ -8,6 +8,7 @@
 #include "abi/linux/timespec.h"
 #include "file/file_system.h"
 #include "file/inode.h"
+#include "sched/scheduler.h"
 
 namespace tine::abi::linux_abi {
 namespace {
@@ -143,7 +144,7 @@ class EntryPacker final : public file::DirectorySink {
       return false;
     }
     used_ += size;
-    return true;
+    return sched::step().has_value();
   }
   CallResult result() const {
     if (!failure_) return Error(failure_.error());

@@ -127,6 +127,7 @@ void handle_page_fault(TrapFrame& frame) {
     if (frame.rflags & kFlagInterrupts) enable_interrupts();
     const bool resolved = upcalls::page_fault(frame, address, access, protection);
     disable_interrupts();
+    interrupts_go_on();   // the way back does it
     if (resolved) return;
   }
   frame.rip = fixup->go_on_at;
@@ -201,9 +202,11 @@ void dispatch_interrupt(uint64_t vector) {
 // keep interrupts off, so they do not nest.
 extern "C" void handle_interrupt(const TrapFrame& frame) {
   DEBUG_ASSERT(!this_cpu().in_interrupt);
+  interrupts_go_off();
   this_cpu().in_interrupt = true;
   dispatch_interrupt(frame.vector);
   this_cpu().in_interrupt = false;
+  interrupts_go_on();
   DEBUG_ASSERT(!interrupts_enabled() && interrupt_stack_is_whole(this_cpu()));
 }
 
