@@ -115,7 +115,7 @@ nest_machine() {
   QEMU_LINE=(qemu-system-x86_64 -nodefaults -no-user-config -display none -no-reboot
     -accel tcg,thread=single -cpu max -M q35 -smp 1 -m "$OUTER_MEMORY"
     -kernel "$LINUX_IMAGE" -initrd "$SCRATCH/outer.cpio"
-    -append "console=ttyS0 panic=-1 quiet mitigations=off random.trust_cpu=on tsc=reliable"
+    -append "console=ttyS0 panic=-1 quiet mitigations=off random.trust_cpu=on no_timer_check tsc=reliable"
     -chardev "file,id=outer,path=$SCRATCH/outer" -chardev "file,id=messages,path=$SCRATCH/messages"
     -device isa-serial,index=0,chardev=outer
     -device isa-serial,index=1,chardev=console
