@@ -59,7 +59,7 @@ enum ProcessFlag : uint32_t {
   kLibcPinned = 1u << 20,        // PS_LIBCPIN: pinsyscalls has been called
   kTimerStalled = 1u << 22,      // a timer at least has waited for its signal to be taken
   kByDescriptor = 1u << 21,      // pdfork's: its creator waits for it by its descriptor or pid alone
-  kTellsOfThreadsEnd = 1u << 22, // a child of it has, or had, a parent-death signal
+  kTellsOfThreadsEnd = 1u << 23, // a child of it has, or had, a parent-death signal
 };
 
 struct StackPart {               // of the stack that a program found when it started
