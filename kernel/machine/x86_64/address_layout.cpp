@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Chooses where this boot's kernel lies, so that an attacker who can make it jump or write somewhere does not know where:
-// the image at one of 991 places, the physical map (and with it all kernel objects) at one of 2^16, the stacks at one of
+// the image at one of 960 places, the physical map (and with it all kernel objects) at one of 2^16, the stacks at one of
 // 2^24. The word `nokaslr` on the command line leaves all at fixed places, for debuggers. Runs first of all C++ code, at the
 // linked addresses: nothing here may need a per-CPU area, the log or a pointer that is kept.
 #include "machine/x86_64/address_layout.h"
@@ -23,7 +23,8 @@ constinit uintptr_t kernel_virtual_start = 0xffff'c000'0000'0000;
 
 namespace {
 
-constexpr size_t kImagePlaces = 2_GiB / span_of(1) - IMAGE_PAGES;  // the linked one is for `nokaslr`
+// Not where the image would lie over its linked place, from which the boot code still runs while it moves it.
+constexpr size_t kFirstPlace = IMAGE_PAGES, kImagePlaces = 2_GiB / span_of(1) - kFirstPlace - IMAGE_PAGES;
 // The quarter of the address space at physical_map_start's fixed place is for the physical map, the rest for the stacks, but
 // for the last 512 GiB, where the image is.
 constexpr uintptr_t kStacksRegion = 0xffff'c000'0000'0000, kImageRegion = 0xffff'ff80'0000'0000;
@@ -45,18 +46,6 @@ class Choices {
  private:
   uint64_t state_;
 };
-
-// The boot tables still show physical memory at its own addresses.
-bool has_word(const char* line, std::string_view word) {
-  while (*line != 0) {
-    size_t matched = 0;
-    while (matched < word.size() && line[matched] == word[matched]) matched++;
-    if (matched == word.size() && (line[matched] == 0 || line[matched] == ' ')) return true;
-    while (*line != 0 && *line != ' ') line++;
-    while (*line == ' ') line++;
-  }
-  return false;
-}
 
 constexpr uint64_t kTableBits = Entry::kPresent | Entry::kWritable | Entry::kAccessed;
 constexpr uint64_t kLargePageBits = kTableBits | Entry::kDirty | Entry::kLarge;
@@ -81,10 +70,11 @@ void map_image_for_boot(size_t place) {
 extern "C" uint32_t choose_address_layout(PhysAddr start_info) {
   find_cpu_features();
   size_t place = 0;
+  // The boot tables still show physical memory at its own addresses.
   if (const char* line = reinterpret_cast<const char*>(boot_command_line(start_info));
       line == nullptr || !has_word(line, "nokaslr")) {
     Choices choices(hardware_random());
-    place = 1 + choices.below(kImagePlaces - 1);
+    place = kFirstPlace + choices.below(kImagePlaces);
     // In the boot tables its 4 GiB lie in one table.
     const uint64_t top = choices.below((kStacksRegion - physical_map_start - kMemoryEnd) / span_of(3));
     physical_map_start += top * span_of(3) + choices.below(kEntriesPerTable - std::size(boot_pages)) * span_of(2);

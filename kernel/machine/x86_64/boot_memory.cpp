@@ -127,6 +127,15 @@ void copy_command_line(PhysAddr address) {
 
 }  // namespace
 
+bool has_word(std::string_view line, std::string_view word) {
+  while (!line.empty()) {
+    const size_t end = std::min(line.find(' '), line.size());
+    if (line.substr(0, end) == word) return true;
+    line.remove_prefix(std::min(end + 1, line.size()));
+  }
+  return false;
+}
+
 PhysAddr boot_command_line(PhysAddr start_info) {
   const auto& start = *reinterpret_cast<const StartInfo*>(start_info);
   return start.magic == StartInfo::kMagic && start.command_line < kBootMapEnd ? start.command_line : 0;

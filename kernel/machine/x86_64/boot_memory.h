@@ -15,6 +15,8 @@ void read_start_info(PhysAddr start_info);
 // Where the start info says that the command line is; 0: nowhere that the boot tables reach. For before read_start_info(): the
 // start info itself is read at its physical address.
 PhysAddr boot_command_line(PhysAddr start_info);
+// Whether a command line has this word, for what cannot wait until boot/command_line.cpp reads it.
+bool has_word(std::string_view line, std::string_view word);
 
 PhysAddr rsdp_address();  // 0: the loader gave none
 

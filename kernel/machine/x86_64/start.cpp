@@ -42,6 +42,7 @@ extern "C" [[noreturn]] void start_machine(PhysAddr start_info) {
   init_extended_state();
 
   read_start_info(start_info);
+  if (has_word(boot_info().command_line, "quiet")) set_console_log_level(LogLevel::Warning);
   build_kernel_map();
 
   read_acpi_tables();
