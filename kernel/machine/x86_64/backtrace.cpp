@@ -96,7 +96,9 @@ void collect_backtrace(uintptr_t frame_pointer, std::span<uintptr_t> into) {
 }
 
 std::string_view describe_code(uintptr_t address, std::span<char> buffer) {
-  const Symbol symbol = in_text(address) ? find_symbol(address) : Symbol{};
+  const bool known = in_text(address);
+  if (known) address -= kernel_offset();
+  const Symbol symbol = known ? find_symbol(address) : Symbol{};
   if (symbol.name.empty()) return format(buffer, "%016lx", address);
   return format(buffer, "%.*s+%#lx", static_cast<int>(symbol.name.size()), symbol.name.data(), address - symbol.address);
 }
