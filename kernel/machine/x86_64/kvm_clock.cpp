@@ -6,8 +6,8 @@
 #include "machine/x86_64/kvm_clock.h"
 
 #include "base/log.h"
+#include "machine/x86_64/address_layout.h"
 #include "machine/x86_64/cpu_features.h"
-#include "machine/x86_64/layout.h"
 #include "machine/x86_64/pvclock.h"
 #include "machine/x86_64/registers.h"
 
@@ -46,8 +46,6 @@ ClockInterface find_clock() {
           .tells_stability = (features & kStableFlag) != 0};
 }
 
-uint64_t address_of(const void* in_kernel_image) { return PHYSICAL(reinterpret_cast<uint64_t>(in_kernel_image)); }
-
 }  // namespace
 
 KvmClock read_kvm_clock() {
@@ -58,8 +56,8 @@ KvmClock read_kvm_clock() {
 
   const ClockInterface interface = find_clock();
   if (!interface.present) return {};
-  write_msr(interface.time, address_of(&shared_time) | kEnable);
-  write_msr(interface.date, address_of(&shared_date));
+  write_msr(interface.time, image_address(&shared_time) | kEnable);
+  write_msr(interface.date, image_address(&shared_date));
   const auto time = read_pvclock(shared_time);
   const auto date = read_pvclock(shared_date);
   const uint64_t tsc = read_tsc();

@@ -6,7 +6,9 @@
 // The top 2 GiB of the address space, where the kernel is linked to lie; also in kernel.ld. PHYSICAL is for the assembler, which
 // knows the linked addresses; the running kernel may lie higher (image_address in address_layout.h).
 #define KERNEL_BASE 0xffffffff80000000
+#ifdef __ASSEMBLER__
 #define PHYSICAL(symbol) ((symbol) - KERNEL_BASE)
+#endif
 #define IMAGE_PAGES 32  // of 2 MiB: most that the kernel takes with what lies before it; also in kernel.ld
 
 // The GDT. SYSRET wants user data right before user code; the values are those that Linux shows its programs.
