@@ -76,7 +76,9 @@ Result<> EpollSet::add(Ref<File> file, int descriptor, EpollInterest interest) {
 
   sync::MutexGuard guard(mutex_);
   if (find(*file, descriptor) != nullptr) return Error(Errno::Exist);
+  auto charge = TRY(EpollItem::Charge::take(identity::Payer{.user = owner_, .privileged = false}, Errno::NoSpc));
   Ref<EpollItem> item = TRY(mem::make_ref<EpollItem>(*this, *file, descriptor, interest));
+  item->charge_ = std::move(charge);
   if (nested != nullptr) {
     item->nested_ = &nested->set();
     if (auto linked = EpollNesting::link(*item); !linked) {

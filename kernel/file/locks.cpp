@@ -7,6 +7,7 @@
 
 #include "base/late.h"
 #include "file/inode.h"
+#include "identity/charge.h"
 #include "mem/object_cache.h"
 #include "sched/wait_queue.h"
 
@@ -19,6 +20,7 @@ struct Held : RecordLock, boost::intrusive::list_base_hook<>, mem::FromCache<Hel
   Held(LockOwner& owner, const RecordLock& lock) : RecordLock(lock), owner(&owner) { owner.locks_held.fetch_add(1); }
   ~Held() { owner->locks_held.fetch_sub(1); }
   LockOwner* owner;
+  identity::Charge<identity::Kept::FileLocks> charge;
 };
 using HeldList = boost::intrusive::list<Held, boost::intrusive::constant_time_size<false>>;
 
@@ -137,6 +139,16 @@ bool closes_a_cycle(const LockOwner& waiter, const LockOwner* holder) REQUIRES(l
   return false;
 }
 
+using LockCharge = identity::Charge<identity::Kept::FileLocks>;
+
+// Unlocking must not fail for it, even if it makes two locks of one. NoLck: the user has as many as may be. Source of the
+// bound by user: OpenBSD's kern.maxlocksperuid.
+Result<> charge_for(Held& fresh, LockType type) {
+  if (type == LockType::Unlock) return {};
+  fresh.charge = TRY(LockCharge::take(identity::current_payer(), Errno::NoLck));
+  return {};
+}
+
 Result<FileLocks*> locks_of(Inode& inode) REQUIRES(locks_mutex) {
   FileLocks* locks = inode.locks.load(std::memory_order_acquire);
   if (locks != nullptr) return locks;
@@ -151,7 +163,8 @@ Result<> set_record_lock(Inode& inode, LockOwner& owner, const RecordLock& lock,
   if (lock.type == LockType::Unlock && inode.locks.load(std::memory_order_acquire) == nullptr) return {};
   Held* fresh = TRY(mem::make<Held>(owner, lock));
   Held* split = new (std::nothrow) Held(owner, lock);
-  Result<> result = split != nullptr ? Result<>() : Error(Errno::NoMem);
+  Result<> result = split != nullptr ? charge_for(*fresh, lock.type) : Error(Errno::NoMem);
+  if (split != nullptr) split->charge = LockCharge::take_anyway(identity::current_payer());
   while (result) {
     FileLocks* locks = nullptr;
     uint32_t seen = 0;
@@ -205,7 +218,7 @@ std::optional<RecordLock> find_conflict(Inode& inode, const LockOwner& owner, co
 Result<> set_file_lock(Inode& inode, LockOwner& owner, LockType type, LockWait wait) {
   const RecordLock lock{.type = type};
   Held* fresh = TRY(mem::make<Held>(owner, lock));
-  Result<> result;
+  Result<> result = charge_for(*fresh, type);
   while (result) {
     FileLocks* locks = nullptr;
     uint32_t seen = 0;

@@ -22,7 +22,7 @@ void for_each_socket(PassedFiles& files, Function&& function) {
 
 void UnixInFlight::enter(PassedFiles& files) {
   total.fetch_add(files.count);
-  files.user->files_in_flight.fetch_add(files.count);
+  identity::charge_anyway(*files.user, identity::Kept::FilesInFlight, files.count);
   for_each_socket(files, [](UnixEndpoint& endpoint) NO_THREAD_SAFETY_ANALYSIS {
     auto& state = endpoint.in_flight;
     if (state.count++ != 0) return;
@@ -35,7 +35,7 @@ void UnixInFlight::enter(PassedFiles& files) {
 
 void UnixInFlight::leave(PassedFiles& files) {
   total.fetch_sub(files.count);
-  files.user->files_in_flight.fetch_sub(files.count);
+  identity::uncharge(*files.user, identity::Kept::FilesInFlight, files.count);
   for_each_socket(files, [](UnixEndpoint& endpoint) NO_THREAD_SAFETY_ANALYSIS {
     auto& state = endpoint.in_flight;
     if (--state.count != 0) return;

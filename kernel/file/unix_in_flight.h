@@ -27,7 +27,7 @@ class UnixInFlight {
   static bool any() { return total.load(std::memory_order_relaxed) != 0; }
   static bool much() { return total.load(std::memory_order_relaxed) >= kMuch; }
   // The sender has as many in flight as it may: each user for itself, so that none keeps others from sending.
-  static bool too_many(const PassedFiles& files) { return files.user->files_in_flight > files.most_of_user; }
+  static bool too_many(const PassedFiles& files) { return files.user->held(identity::Kept::FilesInFlight) > files.most_of_user; }
 
  private:
   static constexpr unsigned kMuch = 1u << 16;

@@ -9,7 +9,7 @@
 #include "base/ref.h"
 #include "file/file.h"
 #include "file/unix_address.h"
-#include "identity/user_record.h"
+#include "identity/charge.h"
 #include "mem/buffer.h"
 
 namespace tine::file {
@@ -44,6 +44,7 @@ struct UnixMessage : boost::intrusive::list_base_hook<>, mem::FromCache<UnixMess
   Ref<UnixAddress> from;  // datagrams: the sender's name then
   UnixCredentials credentials;
   PassedFilesPtr files;
+  identity::Charge<identity::Kept::MessageBytes> kept;
 
   size_t left() const { return data.size() - start; }
   size_t charge() const { return data.size() + kOverhead; }

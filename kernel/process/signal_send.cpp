@@ -102,11 +102,14 @@ Result<std::unique_ptr<QueuedSignal>> make_entry(const Process& process, const S
 
   const Ref<identity::UserRecord> user = process.credentials()->user;
   const uint64_t limit = process.limit(Resource::PendingSignals);
-  if (user->queued_signals.fetch_add(1, std::memory_order_relaxed) >= limit && !sent.by_timer) {
-    user->queued_signals.fetch_sub(1, std::memory_order_relaxed);
-    return shortage == Shortage::Fail ? Error(Errno::Again) : Result<std::unique_ptr<QueuedSignal>>();
+  using Charge = identity::Charge<identity::Kept::Signals>;
+  if (sent.by_timer) {
+    entry->charge = Charge::take_anyway({.user = user});
+    return entry;
   }
-  entry->user = user;
+  auto charge = Charge::take_within(user, 1, limit);
+  if (!charge) return shortage == Shortage::Fail ? Error(Errno::Again) : Result<std::unique_ptr<QueuedSignal>>();
+  entry->charge = std::move(*charge);
   return entry;
 }
 

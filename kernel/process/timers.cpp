@@ -201,9 +201,10 @@ PosixTimer* IntervalTimers::find(int id) {
 }
 
 Result<int> IntervalTimers::create(TimerClock clock, Ref<Thread> of_thread, TimerEvent event) {
-  const uint64_t most = process_.limit(Resource::PendingSignals);
+  // As on Linux, where each has its signal's entry.
+  auto charge = TRY(identity::Charge<identity::Kept::Timers>::take_within(process_.credentials()->user, 1,
+                                                                          process_.limit(Resource::PendingSignals)));
   sync::SpinGuard guard(lock_);
-  if (posix_.size() >= most) return Error(Errno::Again);
   // Ids are not used again soon, so that a signal left over from a deleted timer is not taken for another's.
   do {
     next_id_ = (next_id_ + 1) & INT32_MAX;
@@ -211,6 +212,7 @@ Result<int> IntervalTimers::create(TimerClock clock, Ref<Thread> of_thread, Time
   const int id = next_id_;
   PosixTimer* timer = new (std::nothrow) PosixTimer(*this, id, clock, std::move(of_thread), std::move(event));
   if (timer == nullptr) return Error(Errno::Again);
+  timer->charge = std::move(charge);
   posix_.push_back(*timer);
   return id;
 }

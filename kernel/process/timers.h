@@ -59,6 +59,7 @@ struct PosixTimer : ClockTimer, boost::intrusive::list_base_hook<>, mem::FromCac
   const int id;
   const TimerEvent event;
   int32_t overrun = 0;  // of the last signal that was taken
+  identity::Charge<identity::Kept::Timers> charge;   // within RLIMIT_SIGPENDING
 };
 
 class IntervalTimers : public RefCounted<IntervalTimers>, public mem::FromCache<IntervalTimers> {
