@@ -87,7 +87,9 @@ Result<> EpollSet::add_file(File& file, int descriptor, EpollInterest interest, 
   interest.events |= kAlways;
   sync::MutexGuard guard(mutex_);
   if (find(file, descriptor) != nullptr) return Error(Errno::Exist);
+  auto charge = TRY(EpollItem::Charge::take(identity::Payer{.user = owner_, .privileged = false}, Errno::NoSpc));
   Ref<EpollItem> item = TRY(mem::make_ref<EpollItem>(*this, file, descriptor, interest));
+  item->charge_ = std::move(charge);
   item->nested_ = nested;
   TRY(EpollNesting::add(*item));
   items_.insert(*item);

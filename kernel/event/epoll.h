@@ -17,6 +17,7 @@
 #include <optional>
 
 #include "file/file.h"
+#include "identity/charge.h"
 
 namespace tine::event {
 
@@ -106,6 +107,8 @@ class EpollSet : public RefCounted<EpollSet>, public mem::FromCache<EpollSet> {
   sched::WaitQueue waiting_{"epoll wait"};     // threads in wait()
   sched::WaitQueue pollers_{"epoll pollers"};  // poll, select and the like on the epoll file
 
+  const Ref<identity::UserRecord> owner_ = identity::current_payer().user;   // who made it
+
   // Nested sets. The lists change under the nesting mutex; watchers_ also under its spinlock, for wake-ups.
   ItemList<NestedTag> nested_;  // items of this set whose file is an epoll file
   sync::Spinlock watchers_lock_{"epoll nesting"};
@@ -136,6 +139,8 @@ class EpollItem final : public file::CloseWatcher,
  private:
   friend class EpollSet;
   friend class EpollNesting;
+  using Charge = identity::Charge<identity::Kept::EpollItems>;
+  Charge charge_;   // to the user who made the set: fs.epoll.max_user_watches
 
   // One queue of the file. Most files show one or two.
   class Source final : public sched::Waiter, public mem::FromCache<Source> {

@@ -116,7 +116,7 @@ Result<> FileObject::allocate(uint64_t offset, uint64_t length) {
   // Held all the time: a page that somebody could have written to could not be taken back.
   sync::MutexGuard guard(pages_lock_);
   // Seen at once in most cases, without filling memory until nothing is left for others.
-  if (last - first > pages_.count() && !quota_->has_room(last - first - pages_.count())) return Error(Errno::NoSpc);
+  if (last - first > pages_.count() && !quota_->has_room(last - first - pages_.count(), charge_.is_root())) return Error(Errno::NoSpc);
   for (uint64_t index = first; index < last; index++) {
     Result<> filled = fill_hole(index, made);
     if (filled) filled = sched::step();
@@ -177,6 +177,7 @@ Result<> FileObject::adopt_page(uint64_t index, mem::Frame& page) {
   sync::MutexGuard guard(pages_lock_);
   TRY(pages_.put(index, page));
   quota_->used.fetch_add(1, std::memory_order_relaxed);
+  charge_.add_anyway(1);
   return {};
 }
 
@@ -227,11 +228,24 @@ uint64_t FileObject::next_resident(uint64_t index) const {
 }
 
 Result<mem::Frame*> FileObject::writable_page(uint64_t index) {
-  const uint64_t before = pages_.count();
-  if (quota_->full() && pages_.get(index) == nullptr) return Error(Errno::NoSpc);
+  if (pages_.get(index) != nullptr) return pages_.get_writable(index);
+  if (!take_page()) return Error(Errno::NoSpc);
   const auto page = pages_.get_writable(index);
-  quota_->used.fetch_add(pages_.count() - before, std::memory_order_relaxed);
+  if (!page) give_back_pages(1);
   return page;
+}
+
+bool FileObject::take_page() {
+  const bool is_root = charge_.is_root();
+  if (!quota_->take(1, is_root)) return false;
+  if (charge_.add(1, is_root)) return true;
+  quota_->give_back(1);
+  return false;
+}
+
+void FileObject::give_back_pages(uint64_t count) {
+  quota_->give_back(count);
+  charge_.remove(count);
 }
 
 Result<> FileObject::zero_part(uint64_t start, uint64_t end) {
@@ -244,7 +258,7 @@ Result<> FileObject::zero_part(uint64_t start, uint64_t end) {
 void FileObject::remove_pages(uint64_t first, uint64_t last) {
   const uint64_t before = pages_.count();
   pages_.remove(first, last);
-  quota_->used.fetch_sub(before - pages_.count(), std::memory_order_relaxed);
+  give_back_pages(before - pages_.count());
 }
 
 }  // namespace tine::file

@@ -11,6 +11,7 @@
 #include "base/random.h"
 #include "file/inode.h"
 #include "file/lock_tree.h"
+#include "identity/charge.h"
 #include "mem/object_cache.h"
 #include "sched/scheduler.h"
 #include "sched/wait_queue.h"
@@ -30,6 +31,7 @@ struct Held : LockNode, boost::intrusive::set_base_hook<>, mem::FromCache<Held> 
   RecordLock record() const { return {type, first, last, pid}; }
   LockType type;
   int32_t pid;
+  identity::Charge<identity::Kept::FileLocks> charge;
 };
 using NewHeld = std::unique_ptr<Held>;
 
@@ -193,6 +195,16 @@ void delete_locks(FileLocks* locks) { delete locks; }
 
 namespace {
 
+using LockCharge = identity::Charge<identity::Kept::FileLocks>;
+
+// Unlocking must not fail for it, even if it makes two locks of one. NoLck: the user has as many as may be. Source of the
+// bound by user: OpenBSD's kern.maxlocksperuid.
+Result<> charge_for(Held& fresh, LockType type) {
+  if (type == LockType::Unlock) return {};
+  fresh.charge = TRY(LockCharge::take(identity::current_payer(), Errno::NoLck));
+  return {};
+}
+
 Result<FileLocks*> locks_of(Inode& inode) {
   FileLocks* locks = inode.locks.load(std::memory_order_acquire);
   if (locks != nullptr) return locks;
@@ -234,6 +246,8 @@ class BlockedEntry {
 Result<> set_record_lock(Inode& inode, LockOwner& owner, const RecordLock& lock, LockWait wait) {
   if (lock.type == LockType::Unlock && inode.locks.load(std::memory_order_acquire) == nullptr) return {};
   NewHeld fresh = TRY(make_held(owner, lock)), split = TRY(make_held(owner, lock));
+  TRY(charge_for(*fresh, lock.type));
+  split->charge = LockCharge::take_anyway(identity::current_payer());
   FileLocks& locks = *TRY(locks_of(inode));
   while (true) {
     uint32_t seen = 0;
@@ -265,6 +279,7 @@ std::optional<RecordLock> find_conflict(Inode& inode, const LockOwner& owner, co
 Result<> set_file_lock(Inode& inode, LockOwner& owner, LockType type, LockWait wait) {
   const RecordLock lock{.type = type};
   NewHeld fresh = TRY(make_held(owner, lock)), unused;
+  TRY(charge_for(*fresh, type));
   FileLocks& locks = *TRY(locks_of(inode));
   while (true) {
     uint32_t seen = 0;

@@ -59,7 +59,7 @@ class UnixEndpoint : public RefCounted<UnixEndpoint>,
                      public mem::FromCache<UnixEndpoint>,
                      public boost::intrusive::list_base_hook<> {  // in a listener's backlog
  public:
-  UnixEndpoint(UnixType type, UnixCredentials credentials) : type(type), credentials_(credentials) {}
+  UnixEndpoint(UnixType type, UnixCredentials credentials) : type(type), credentials_(credentials) {}   // no lock held
   ~UnixEndpoint();
 
   const UnixType type;
@@ -162,6 +162,9 @@ class UnixEndpoint : public RefCounted<UnixEndpoint>,
   sync::Mutex reader_lock_{"unix reader"};
   sched::WaitQueue changed_{"unix socket queue"};
   sched::WaitQueue room_{"unix socket room"};  // datagrams: senders to this socket
+  // Bounded by open files and by the backlogs of listeners.
+  const identity::Charge<identity::Kept::Sockets> charge_ =
+      identity::Charge<identity::Kept::Sockets>::take_anyway(identity::current_payer());
   RoomRelay room_relay_{*this};                // in the peer's room_, once that was found full
 
  public:

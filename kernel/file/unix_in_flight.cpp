@@ -60,7 +60,7 @@ void UnixInFlight::update(UnixEndpoint& endpoint) {
 
 void UnixInFlight::enter(UnixMessage& message, UnixEndpoint& receiver) {
   PassedFiles& files = *message.files;
-  files.user->files_in_flight.fetch_add(files.count);
+  identity::charge_anyway(*files.user, identity::Kept::FilesInFlight, files.count);
   message.receiver = &receiver;
   receiver.in_flight.messages.push_back(message);
   for_each_socket(files, [](UnixEndpoint& endpoint) NO_THREAD_SAFETY_ANALYSIS {
@@ -73,7 +73,7 @@ void UnixInFlight::enter(UnixMessage& message, UnixEndpoint& receiver) {
 void UnixInFlight::leave(UnixMessage& message) {
   PassedFiles& files = *message.files;
   UnixEndpoint& receiver = *message.receiver;
-  files.user->files_in_flight.fetch_sub(files.count);
+  identity::uncharge(*files.user, identity::Kept::FilesInFlight, files.count);
   receiver.in_flight.messages.erase(receiver.in_flight.messages.iterator_to(message));
   for_each_socket(files, [](UnixEndpoint& endpoint) NO_THREAD_SAFETY_ANALYSIS {
     endpoint.in_flight.count--;

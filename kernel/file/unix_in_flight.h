@@ -40,7 +40,7 @@ class UnixInFlight {
   [[noreturn]] static void run_collector(void*);
 
   // The sender has as many in flight as it may: each user for itself, so that none keeps others from sending.
-  static bool too_many(const PassedFiles& files) { return files.user->files_in_flight > files.most_of_user; }
+  static bool too_many(const PassedFiles& files) { return files.user->held(identity::Kept::FilesInFlight) > files.most_of_user; }
 
  private:
   static void update(UnixEndpoint& endpoint) REQUIRES(mutex);

@@ -9,7 +9,7 @@
 #include "base/ref.h"
 #include "file/file.h"
 #include "file/unix_address.h"
-#include "identity/user_record.h"
+#include "identity/charge.h"
 #include "mem/buffer.h"
 
 namespace tine::file {
@@ -48,6 +48,7 @@ struct UnixMessage : boost::intrusive::list_base_hook<>, UnixFilesHook, mem::Fro
   UnixCredentials credentials;
   PassedFilesPtr files;
   UnixEndpoint* receiver = nullptr;  // in whose queue it is: of messages with files, under UnixInFlight::mutex
+  identity::Charge<identity::Kept::MessageBytes> kept;
 
   size_t left() const { return data.size() - start; }
   size_t charge() const { return data.size() + kOverhead; }

@@ -49,6 +49,8 @@ Result<UnixMessage*> UnixEndpoint::make_message(UnixSend& request, size_t size) 
   auto message = std::unique_ptr<UnixMessage>(TRY(mem::make<UnixMessage>()));
   message->data = TRY(mem::Buffer<std::byte>::make(size));
   if (size != 0 && TRY(request.data.take(message->data.data(), size)) != size) return Error(Errno::Fault);
+  using Charge = identity::Charge<identity::Kept::MessageBytes>;
+  message->kept = TRY(Charge::take(identity::current_payer(), Errno::NoBufs, message->charge()));
   message->credentials = request.credentials;
   message->files = std::move(request.files);
   message->sender = this;

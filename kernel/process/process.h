@@ -204,6 +204,14 @@ class Process final : public RefCounted<Process>,
   // exec and exit: the running thread, the only one of its process, goes over to `value` (null: none) on this CPU.
   void switch_address_space(Ref<vm::AddressSpace> value);
   void release_shared_parts();                 // exit: drops all that a zombie does not need
+  bool charge_thread(uint64_t limit) REQUIRES(lock) { return charge_.add_thread(limit); }   // one more; false: RLIMIT_NPROC
+  void uncharge_thread() REQUIRES(lock) { charge_.remove_thread(); }   // one of several has ended
+  struct Holdings {
+    uint64_t pages;         // of memory, the tables for it included
+    unsigned descriptors;
+  };
+  Holdings holdings() const;                   // what its end gives back
+  identity::Payer payer() const;               // who pays for what its threads make the kernel keep
   void give_back_slot();                       // reaped: no longer counted in the table nor for the user
 
   Restrictions restrictions;                   // (P) with their flags kPledged, kExecPledged, kPinned, kLibcPinned

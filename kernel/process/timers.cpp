@@ -241,20 +241,19 @@ PosixTimer* IntervalTimers::find(int id) {
 }
 
 Result<int> IntervalTimers::create(TimerClock clock, Ref<Thread> of_thread, TimerEvent event) {
-  const uint64_t most = process_.limit(Resource::PendingSignals);
-  const Ref<identity::UserRecord> user = process_.credentials()->user;
-  std::unique_ptr<PosixTimer> fresh;
+  // As on Linux, where each has its signal's entry.
+  auto charge = TRY(identity::Charge<identity::Kept::Timers>::take_within(process_.credentials()->user, 1,
+                                                                          process_.limit(Resource::PendingSignals)));
   sync::SpinGuard guard(lock_);
   // Ids are not used again soon, so that a signal left over from a deleted timer is not taken for another's.
   do {
     next_id_ = (next_id_ + 1) & INT32_MAX;
   } while (find(next_id_) != nullptr);
   const int id = next_id_;
-  fresh.reset(new (std::nothrow) PosixTimer(*this, id, clock, std::move(of_thread), std::move(event)));
-  if (fresh == nullptr) return Error(Errno::Again);
-  fresh->user = user;
-  if (user->queued_signals.fetch_add(1, std::memory_order_relaxed) >= most) return Error(Errno::Again);
-  posix_.push_back(*fresh.release());
+  PosixTimer* timer = new (std::nothrow) PosixTimer(*this, id, clock, std::move(of_thread), std::move(event));
+  if (timer == nullptr) return Error(Errno::Again);
+  timer->charge = std::move(charge);
+  posix_.push_back(*timer);
   return id;
 }
 

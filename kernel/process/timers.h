@@ -66,11 +66,8 @@ struct PosixTimer : ClockTimer, boost::intrusive::list_base_hook<>, mem::FromCac
       : ClockTimer(owner, Role::Posix, clock, std::move(thread)), id(id), event(std::move(event)) {}
   const int id;
   const TimerEvent event;
-  Ref<identity::UserRecord> user;   // against whose RLIMIT_SIGPENDING it counts, for the signal that it may have pending
-  ~PosixTimer() {
-    if (user != nullptr) user->queued_signals.fetch_sub(1, std::memory_order_relaxed);
-  }
   int32_t overrun = 0;  // of the last signal that was taken
+  identity::Charge<identity::Kept::Timers> charge;   // within RLIMIT_SIGPENDING, for the signal that it may have pending
 };
 
 class IntervalTimers : public RefCounted<IntervalTimers>, public mem::FromCache<IntervalTimers> {

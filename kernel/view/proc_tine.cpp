@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // /proc/tine: what the kernel knows of itself. audit runs the registered checks of its invariants; objects lists what is
-// allocated, with the per-CPU caches drained, so that a test can compare before and after; locks (debug kernels) tells
-// how often each class of locks was taken and fought for, latency what kept a CPU or a lock longest from others
-// (machine/latency.h), and stacks how deep a kernel stack was ever used.
+// allocated, with the per-CPU caches drained, so that a test can compare before and after; charges (proc_charges.cpp) tells
+// for which user; locks (debug kernels) tells how often each class of locks was taken and fought for, latency what kept a CPU
+// or a lock longest from others (machine/latency.h), and stacks how deep a kernel stack was ever used.
 #include "base/audit.h"
 #include "base/units.h"
 #include "machine/boot.h"
@@ -130,6 +130,7 @@ Result<> print_stacks(TextSink& sink, const Subject&) {
 constexpr uint32_t kRootText = file::mode_of(file::FileType::Regular) | 0400;
 
 constexpr Node kNodes[] = {
+    {.name = "charges", .mode = kRootText, .print = print_charges},
     {.name = "audit", .mode = kRootText, .print = print_audit},
     {.name = "objects", .mode = kRootText, .print = print_objects},
     {.name = "trace", .mode = kRootText, .print = print_trace},

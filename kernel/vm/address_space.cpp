@@ -37,6 +37,8 @@ Result<Ref<AddressSpace>> AddressSpace::create() {
   return mem::make_ref<AddressSpace>();
 }
 
+constinit std::atomic<uint32_t> AddressSpace::max_regions{65530};
+
 AddressSpace::AddressSpace() : id_(next_id.fetch_add(1, std::memory_order_relaxed)) {
   sync::SpinGuard guard(all_lock);
   all_spaces->push_back(*this);

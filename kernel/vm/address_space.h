@@ -105,7 +105,7 @@ enum class Reach : uint8_t { AsProtected, Override };
 
 class AddressSpace : public RefCounted<AddressSpace>, public mem::FromCache<AddressSpace> {
  public:
-  static constexpr uint32_t kMaxRegions = 65530;
+  static std::atomic<uint32_t> max_regions;                 // vm.max_map_count: of each space
   static constexpr uint64_t kStackGuard = 256 * kPageSize;  // kept free below a region that grows down
 
   // An empty one, with Layout::fixed(). Errors: NoMem.

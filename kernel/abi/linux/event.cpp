@@ -33,6 +33,7 @@ enum EpollOperation : int { kAdd = 1, kDelete = 2, kModify = 3 };
 
 CallResult create_epoll(const Call& call, uint32_t flags) {
   if (flags & ~kCloseOnExec) return Error(Errno::Inval);
+  TRY(file::File::check_room());
   auto file = TRY(mem::make_ref<EpollFile>(TRY(mem::make_ref<event::EpollSet>())));
   return install_file(call, std::move(file), flags & kCloseOnExec);
 }
@@ -148,6 +149,7 @@ CallResult create_eventfd(const Call& call, uint32_t flags) {
   constexpr uint32_t kSemaphore = 1;
   if (flags & ~(kSemaphore | kCloseOnExec | kNonBlock)) return Error(Errno::Inval);
   const auto reading = flags & kSemaphore ? EventFile::Reading::TakesOne : EventFile::Reading::TakesAll;
+  TRY(file::File::check_room());
   auto file =
       TRY(mem::make_ref<EventFile>(call.as_unsigned(0), reading, file::kReadWrite | (flags & kNonBlock)));
   return install_file(call, std::move(file), flags & kCloseOnExec);
@@ -202,6 +204,7 @@ CallResult sys_timerfd_create(const Call& call) {
   const uint32_t flags = call.as_unsigned(1);
   const auto clock = TRY(timer_clock(call.as_int(0)));
   if (flags & ~(kCloseOnExec | kNonBlock)) return Error(Errno::Inval);
+  TRY(file::File::check_room());
   auto file = TRY(mem::make_ref<TimerFile>(clock, file::kReadWrite | (flags & kNonBlock)));
   return install_file(call, std::move(file), flags & kCloseOnExec);
 }
@@ -238,6 +241,7 @@ CallResult create_signalfd(const Call& call, uint32_t flags) {
   const process::SignalSet mask(TRY(call.pointer<const uint64_t>(1).load()));
   const int descriptor = call.as_int(0);
   if (descriptor == -1) {
+    TRY(file::File::check_room());
     auto file = TRY(mem::make_ref<SignalFile>(mask, file::kReadWrite | (flags & kNonBlock)));
     return install_file(call, std::move(file), flags & kCloseOnExec);
   }

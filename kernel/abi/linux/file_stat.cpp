@@ -106,7 +106,8 @@ CallResult store_statistics(vm::UserPtr<LinuxStatfs> into, const file::Path& pat
   result.type = static_cast<int64_t>(statistics.magic);
   result.block_size = result.fragment_size = static_cast<int64_t>(statistics.block_size);
   result.blocks = statistics.blocks;
-  result.free_blocks = result.available_blocks = statistics.free_blocks;
+  result.free_blocks = statistics.free_blocks;
+  result.available_blocks = statistics.free_blocks - std::min(statistics.free_blocks, statistics.reserved_blocks);
   result.files = statistics.files;
   result.free_files = statistics.free_files;
   result.id[0] = static_cast<int32_t>(file_system.device);

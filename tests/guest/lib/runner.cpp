@@ -113,11 +113,21 @@ class Settings {
     char value[64] = {};
     size_t size = 0;
   };
-  Setting settings_[5] = {{"/proc/sys/kern/maxproc"},
-                          {"/proc/sys/kern/maxthread"},
-                          {"/proc/sys/kern/pidmode"},
-                          {"/proc/sys/kern/randompid"},
-                          {"/proc/sys/kern/fast_vfork"}};
+  Setting settings_[15] = {{"/proc/sys/kern/maxproc"},
+                           {"/proc/sys/kern/maxthread"},
+                           {"/proc/sys/kern/pidmode"},
+                           {"/proc/sys/kern/randompid"},
+                           {"/proc/sys/kern/fast_vfork"},
+                           {"/proc/sys/kern/maxlasting"},
+                           {"/proc/sys/kern/maxlocksperuid"},
+                           {"/proc/sys/kern/maxsbsizeperuid"},
+                           {"/proc/sys/fs/file-max"},
+                           {"/proc/sys/fs/epoll/max_user_watches"},
+                           {"/proc/sys/fs/pipe-user-pages-soft"},
+                           {"/proc/sys/fs/pipe-user-pages-hard"},
+                           {"/proc/sys/kernel/pty/max"},
+                           {"/proc/sys/kernel/shmall"},
+                           {"/proc/sys/vm/max_map_count"}};
 };
 
 // Collects output until the test has ended. False when its time was over before.
