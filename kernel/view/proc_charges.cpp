@@ -38,6 +38,7 @@ constexpr CacheKind kCacheKinds[] = {
     {"process::IntervalTimers", "processes"},
     {"process::PinTable", "processes"},
     {"process::Profiled", "processes"},
+    {"process::LifeWatchers", "processes"},
     {"process::Tracee", "threads"},
     {"process::Thread", "threads"},
     {"process::QueuedSignal", "signals (real-time ones; of others a process or thread has 31 at most)"},
@@ -74,6 +75,7 @@ constexpr CacheKind kCacheKinds[] = {
     {"view::NodeFile", "open-files"},
     {"view::FailNthFile", "open-files"},
     {"view::MemoryFile", "open-files"},
+    {"view::MountsFile", "open-files"},
     {"view::PtyMaster", "open-files"},
     {"view::PtySlave", "ptys"},
     {"view::ProcInode", "open-files (made for a lookup)"},
@@ -106,6 +108,7 @@ constexpr CacheKind kCacheKinds[] = {
     {"view::SerialTty", "- made at boot"},
     {"file::LinkedFile", "- while the initrd is unpacked"},
     {"Chunk", "threads (poll(2)'s, while it runs: RLIMIT_NOFILE)"},
+    {"PollList::Piece", "threads (poll(2)'s, while it runs: RLIMIT_NOFILE)"},
     {"buffer-", "- text and data of objects of other kinds"},
 };
 

@@ -73,6 +73,7 @@ void interrupts_go_on() {
   if (since == 0) return;
   cpu.interrupts_off_since = 0;
   note_latency(Latency::Interrupts, now() - since, "interrupts off", cpu.interrupts_off_at);
+  cpu.interrupts_off_since = 0;   // that took a lock, which seemed to begin another
 }
 
 }  // namespace tine::machine
