@@ -79,7 +79,7 @@ inline void disable_interrupts() { asm volatile("cli" ::: "memory"); }
 inline void spin_pause() { asm volatile("pause" ::: "memory"); }
 
 // Enables interrupts and waits for one, with nothing lost between the two; returns with interrupts enabled.
-inline void wait_for_interrupt() { asm volatile("sti; hlt" ::: "memory"); }
+extern "C" void wait_for_interrupt();
 
 // Nested "interrupts off" sections. A context switch may happen inside one: the depth belongs to the CPU, and
 // interrupts_were_on travels with the thread (sched saves it). Both words are reached through GS, without a pointer to
