@@ -49,6 +49,8 @@ enum ExceptionVector : uint64_t {
   kFirstInterrupt = FIRST_INTERRUPT
 };
 
+extern "C" const std::byte halt_after_sti[];
+
 struct Fixup {
   uint64_t at, go_on_at;
 };
@@ -200,9 +202,10 @@ void dispatch_interrupt(uint64_t vector) {
 
 // Of an interrupt that hit in the kernel, this part runs on the CPU's interrupt stack. There is one for each CPU: handlers
 // keep interrupts off, so they do not nest.
-extern "C" void handle_interrupt(const TrapFrame& frame) {
+extern "C" void handle_interrupt(TrapFrame& frame) {
   DEBUG_ASSERT(!this_cpu().in_interrupt);
   interrupts_go_off();
+  if (frame.rip == reinterpret_cast<uintptr_t>(halt_after_sti)) frame.rip++;   // one byte; see halt_until_interrupt
   this_cpu().in_interrupt = true;
   dispatch_interrupt(frame.vector);
   this_cpu().in_interrupt = false;

@@ -98,9 +98,10 @@ inline void disable_interrupts() {
 inline void spin_pause() { asm volatile("pause" ::: "memory"); }
 
 // Enables interrupts and waits for one, with nothing lost between the two; returns with interrupts enabled.
+extern "C" void halt_until_interrupt();
 inline void wait_for_interrupt() {
   interrupts_go_on();
-  asm volatile("sti; hlt" ::: "memory");
+  halt_until_interrupt();
 }
 
 // Nested "interrupts off" sections. A context switch may happen inside one: the depth belongs to the CPU, and
