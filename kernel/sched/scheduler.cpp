@@ -283,7 +283,7 @@ void yield() NO_THREAD_SAFETY_ANALYSIS {
   give_way(queue, Place::Tail);
 }
 
-void maybe_yield() NO_THREAD_SAFETY_ANALYSIS {
+void offer_cpu() NO_THREAD_SAFETY_ANALYSIS {
   Thread& thread = current();
   thread.kernel_time.end("until it offers the CPU");
   thread.kernel_time.begin();

@@ -81,7 +81,7 @@ void KernelPages::free_top(Frame& top) { give(&CpuPools::tops, top); }
 
 // Not in the audit, which looks at all spaces under a spinlock.
 void KernelPages::pause() {
-  if (machine::spin_depth() == 0) sched::maybe_yield();
+  if ((TINE_DEBUG || machine::has_user_work(sched::kWorkReschedule)) && machine::spin_depth() == 0) sched::maybe_yield();
 }
 
 Result<Frame*> allocate_user_page(mem::Contents contents) {

@@ -58,6 +58,13 @@ inline void set_current_thread(void* thread, std::atomic<uint32_t>& user_work) {
   asm volatile("movq %0, %%gs:32" ::"r"(&user_work) : "memory");
 }
 
+// Whether that word has any of these bits.
+inline bool has_user_work(uint32_t bits) {
+  const std::atomic<uint32_t>* work;   // the thread's, on whatever CPU it runs
+  asm volatile("movq %%gs:%c1, %0" : "=r"(work) : "i"(offsetof(CpuLocal, user_work)));
+  return (work->load(std::memory_order_relaxed) & bits) != 0;
+}
+
 inline unsigned cpu_id() {
   uint32_t id;
   asm volatile("movl %%gs:%c1, %0" : "=r"(id) : "i"(offsetof(CpuLocal, id)));
