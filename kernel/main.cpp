@@ -9,6 +9,7 @@
 #include "event/init.h"
 #include "file/device.h"
 #include "file/tmpfs.h"
+#include "file/unix_in_flight.h"
 #include "machine/boot.h"
 #include "mem/frame.h"
 #include "process/ids.h"
@@ -39,6 +40,8 @@ void run_process_zero(void*) {
   must(file::init_devices(), "cannot set up devices");
   must(view::init(), "cannot set up terminals and /proc");
   must(event::init(), "cannot set up events");
+  file::UnixInFlight::init();
+  must(process::start_kernel_process("unix gc", file::UnixInFlight::run_collector), "cannot make the socket collector");
   must(trace::init(boot::options().trace_events), "cannot set up tracing");
   must(boot::make_root(), "cannot make the root file system");
   must(boot::start_first_program(), "cannot make process 1");

@@ -3,6 +3,7 @@
 #include "machine/upcalls.h"
 
 #include "abi/linux/dispatch.h"
+#include "abi/linux/table.h"
 #include "base/log.h"
 #include "process/exit.h"
 #include "process/out_of_memory.h"
@@ -69,11 +70,29 @@ void kill_out_of_memory(Thread& thread) {
   process::begin_exit(thread.process(), process::signal_status(process::kSigKill, false));
 }
 
+// Time in the kernel between user mode and user mode. `what` null: within another.
+class KernelStretch {
+ public:
+  KernelStretch(Thread& thread, const char* what) : thread_(thread), what_(what) {
+    if (what_ != nullptr) thread_.kernel_time.begin();
+  }
+  ~KernelStretch() {
+    if (what_ != nullptr) thread_.kernel_time.end(what_);
+  }
+  KernelStretch(const KernelStretch&) = delete;
+  KernelStretch& operator=(const KernelStretch&) = delete;
+
+ private:
+  Thread& thread_;
+  const char* const what_;
+};
+
 }  // namespace
 
 bool page_fault(TrapFrame& frame, uintptr_t address, Access access, bool) {
   if (current_thread() == nullptr) return false;
   Thread& thread = process::current();
+  const KernelStretch stretch(thread, frame.from_user() ? "a page fault" : nullptr);
   vm::AddressSpace* space = thread.process().own_address_space();
   if (space == nullptr) return false;
   ++thread.minor_faults;
@@ -100,12 +119,17 @@ bool page_fault(TrapFrame& frame, uintptr_t address, Access access, bool) {
 }
 
 void user_exception(TrapFrame& frame, Exception kind, uintptr_t address, bool protection) {
+  const KernelStretch stretch(process::current(), "an exception");
   const FaultSignal fault = signal_for(kind, protection);
   const bool has_address = kind == Exception::PageFault;
   send_fault(process::current(), fault.signal, fault.code, has_address ? address : frame.instruction_pointer());
 }
 
-void system_call(TrapFrame& frame) { abi::linux_abi::dispatch(frame); }
+void system_call(TrapFrame& frame) {
+  const char* const what = TINE_DEBUG ? abi::linux_abi::system_call_name(frame.system_call_number()) : nullptr;
+  const KernelStretch stretch(process::current(), what);
+  abi::linux_abi::dispatch(frame);
+}
 
 void timer_expired() { sched::on_timer_expired(); }
 void reschedule_requested() { sched::on_reschedule_requested(); }
@@ -115,6 +139,7 @@ void interrupt_ended(TrapFrame& frame) { sched::on_interrupt_ended(frame.from_us
 
 void return_to_user(TrapFrame&) {
   Thread& thread = process::current();
+  const KernelStretch stretch(thread, "the way back to user mode");
   while (const uint32_t work = thread.user_work.load(std::memory_order_acquire)) {
     enable_interrupts();
     if (work & sched::kWorkReschedule) sched::maybe_yield();
@@ -123,6 +148,7 @@ void return_to_user(TrapFrame&) {
     if (work & sched::kWorkTrace) thread.clear_work(sched::kWorkTrace);   // it only asked for the way through here
     disable_interrupts();
   }
+  interrupts_go_on();   // the return does it
 }
 
 }  // namespace tine::machine::upcalls

@@ -6,6 +6,7 @@
 #include <charconv>
 
 #include "base/log.h"
+#include "machine/latency.h"
 
 namespace tine::boot {
 
@@ -59,6 +60,26 @@ void add(std::array<std::string_view, kMaxWords>& list, size_t& count, std::stri
       static_cast<int>(std::min<size_t>(word.size(), 80)), word.data());
 }
 
+// "spinlock" of "kern.latency_limit_spinlock"; empty: `name` is another word.
+std::string_view latency_limit_name(std::string_view name) {
+  constexpr std::string_view kPrefix = "kern.latency_limit_";
+  return name.starts_with(kPrefix) ? name.substr(kPrefix.size()) : std::string_view();
+}
+
+void set_latency_limit(std::string_view name, std::string_view kind, std::string_view value) {
+#if TINE_DEBUG
+  for (size_t i = 0; i < machine::kLatencyKinds; i++) {
+    if (machine::kLatencyNames[i] != kind) continue;
+    Nanoseconds limit = 0;
+    read_number(name, value, Nanoseconds{0}, 1000 * kSecond, limit);
+    return machine::set_latency_limit(machine::Latency{static_cast<uint8_t>(i)}, limit);
+  }
+#endif
+  log(LogLevel::Warning, "command line: %.*s=%.*s means nothing to this kernel; ignored\n", static_cast<int>(name.size()),
+      name.data(), static_cast<int>(value.size()), value.data());
+  (void)kind;
+}
+
 void for_init(std::string_view word) {
   auto& list = word.find('=') != word.npos ? environment : arguments;
   size_t& count = word.find('=') != word.npos ? environment_count : argument_count;
@@ -91,6 +112,8 @@ void parse_word(std::string_view word) {
     read_number(name, value, 16u, 4194304u, parsed.max_threads);
   } else if (word == "sched.jitter") {
     parsed.jitter = true;
+  } else if (const std::string_view kind = latency_limit_name(name); !kind.empty()) {
+    set_latency_limit(name, kind, value);
   } else if (name == "kern.trace_events") {
     read_number(name, value, 64u, 32768u, parsed.trace_events);
   } else if (name == "console" || name == "earlycon" || name == "panic" || name == "root" || name == "ro" ||

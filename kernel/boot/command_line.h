@@ -17,6 +17,7 @@ struct Options {
   unsigned max_processes = 0;           // kern.maxproc=N, kern.maxthread=N; 0: from the size of memory
   unsigned max_threads = 0;
   bool jitter = false;                  // sched.jitter: a debug kernel schedules by chance
+  // kern.latency_limit_interrupts=, _spinlock=, _mutex=, _kernel=NS: a debug kernel's watchdog (machine/latency.h)
   unsigned trace_events = 0;            // kern.trace_events=N: how many /proc/tine/trace keeps, 64 to 32768; 0: off
   std::span<const std::string_view> init_arguments;
   std::span<const std::string_view> init_environment;

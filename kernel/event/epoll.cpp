@@ -45,13 +45,19 @@ void EpollItem::watch(sched::WaitQueue& queue) {
 }
 
 void EpollItem::stop_watching() {
-  for (Source& source : sources_) source.stop();
+  PollEvents untaken = 0;
+  if (exclusive()) {
+    sync::SpinGuard guard(set_->ready_lock_);
+    if (is_ready_listed()) untaken = wanted();
+  }
+  const auto stop = [untaken](Source& source) { untaken != 0 ? source.stop_and_pass_on(untaken) : source.stop(); };
+  for (Source& source : sources_) stop(source);
   while (Source* source = more_sources_) {
     more_sources_ = source->next;
-    source->stop();
+    stop(*source);
     delete source;
   }
-  if (nested_ != nullptr) EpollNesting::unlink(*this);
+  EpollNesting::remove(*this);
 }
 
 void EpollItem::file_closing(File&) {
@@ -71,22 +77,24 @@ EpollItem* EpollSet::find(const File& file, int descriptor) {
 
 Result<> EpollSet::add(Ref<File> file, int descriptor, EpollInterest interest) {
   auto* nested = file_cast<EpollFile>(*file);
-  if (nested != nullptr && (interest.events & EpollInterest::kExclusive)) return Error(Errno::Inval);
-  interest.events |= kAlways;
+  if (nested == nullptr) return add_file(*file, descriptor, interest, nullptr);
+  if (interest.events & EpollInterest::kExclusive) return Error(Errno::Inval);
+  sync::MutexGuard guard(EpollNesting::linking_mutex);
+  return add_file(*file, descriptor, interest, &nested->set());
+}
 
+Result<> EpollSet::add_file(File& file, int descriptor, EpollInterest interest, EpollSet* nested) {
+  interest.events |= kAlways;
   sync::MutexGuard guard(mutex_);
-  if (find(*file, descriptor) != nullptr) return Error(Errno::Exist);
-  Ref<EpollItem> item = TRY(mem::make_ref<EpollItem>(*this, *file, descriptor, interest));
-  if (nested != nullptr) {
-    item->nested_ = &nested->set();
-    if (auto linked = EpollNesting::link(*item); !linked) {
-      item->nested_.reset();
-      return linked;
-    }
-  }
+  if (find(file, descriptor) != nullptr) return Error(Errno::Exist);
+  auto charge = TRY(EpollItem::Charge::take(identity::Payer{.user = owner_, .privileged = false}, Errno::NoSpc));
+  Ref<EpollItem> item = TRY(mem::make_ref<EpollItem>(*this, file, descriptor, interest));
+  item->charge_ = std::move(charge);
+  item->nested_ = nested;
+  TRY(EpollNesting::add(*item));
   items_.insert(*item);
   intrusive_ptr_add_ref(item.get());  // the set's
-  file->close_watchers.add(*item);
+  file.close_watchers.add(*item);
 
   const PollEvents ready = item->look(EpollItem::Watch::Start);
   if (item->out_of_memory_) {
@@ -130,7 +138,7 @@ void EpollSet::remove_item(EpollItem& item) {
   item.stop_watching();
   {
     sync::SpinGuard guard(ready_lock_);
-    if (item.ListHook<ReadyTag>::is_linked()) {
+    if (item.is_ready_listed()) {
       ready_.erase(ready_.iterator_to(item));
       ready_count_--;
     }
@@ -147,7 +155,7 @@ bool EpollSet::item_woken(EpollItem& item, PollEvents events) {
   bool exclusive;
   {
     sync::SpinGuard guard(ready_lock_);
-    if ((item.wanted() & events) == 0 || item.ListHook<ReadyTag>::is_linked()) return false;
+    if ((item.wanted() & events) == 0 || item.is_ready_listed()) return false;
     ready_.push_back(item);
     ready_count_++;
     exclusive = item.exclusive();
@@ -205,7 +213,7 @@ class EpollSet::Look {
 
 void EpollSet::put_back(EpollItem& item) {
   sync::SpinGuard guard(ready_lock_);
-  if (item.ListHook<ReadyTag>::is_linked()) return;
+  if (item.is_ready_listed()) return;
   ready_.push_back(item);
   ready_count_++;
 }

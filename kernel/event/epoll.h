@@ -7,15 +7,17 @@
 // The set is an object of its own under the epoll file, because a file that closes must find the set alive
 // although the epoll file may be closing at the same time.
 //
-// Locks, in order: EpollSet::mutex_ (of the outer set before the nested one) -> nesting mutex -> the watched
+// Locks, in order: linking mutex -> EpollSet::mutex_ (of the outer set before the nested one) -> nesting mutex -> the watched
 // files' queue locks -> EpollSet::watchers_lock_ (inner before outer) -> ready_lock_, wait queues.
 #pragma once
 
+#include <array>
 #include <boost/intrusive/list.hpp>
 #include <boost/intrusive/set.hpp>
 #include <optional>
 
 #include "file/file.h"
+#include "identity/charge.h"
 
 namespace tine::event {
 
@@ -40,7 +42,7 @@ class EpollSet : public RefCounted<EpollSet>, public mem::FromCache<EpollSet> {
   ~EpollSet();
 
   // Errors: Exist, NoMem, Loop (a set that contains itself, or nested too deep), Inval (EPOLLEXCLUSIVE on an
-  // epoll file).
+  // epoll file; too many paths by which one file wakes sets, epoll_nesting.h).
   Result<> add(Ref<file::File> file, int descriptor, EpollInterest interest);
   Result<> modify(file::File& file, int descriptor,
                   EpollInterest interest);            // NoEnt; Inval for exclusive ones
@@ -72,7 +74,10 @@ class EpollSet : public RefCounted<EpollSet>, public mem::FromCache<EpollSet> {
   struct ReadyTag;
   struct NestedTag;
   struct WatcherTag;
+  struct LeafTag;
+  struct FileTag;
   using TreeHook = boost::intrusive::set_base_hook<boost::intrusive::tag<TreeTag>>;
+  using FileHook = boost::intrusive::set_base_hook<boost::intrusive::tag<FileTag>>;
   template <class Tag>
   using ListHook = boost::intrusive::list_base_hook<boost::intrusive::tag<Tag>>;
   template <class Tag>
@@ -80,6 +85,7 @@ class EpollSet : public RefCounted<EpollSet>, public mem::FromCache<EpollSet> {
                                           boost::intrusive::constant_time_size<false>>;
 
   EpollItem* find(const file::File& file, int descriptor) REQUIRES(mutex_);
+  Result<> add_file(file::File& file, int descriptor, EpollInterest interest, EpollSet* nested);
   void remove_item(EpollItem& item) REQUIRES(mutex_);
   Result<unsigned> collect(uintptr_t into, unsigned most);
   void put_back(EpollItem& item);
@@ -101,12 +107,18 @@ class EpollSet : public RefCounted<EpollSet>, public mem::FromCache<EpollSet> {
   sched::WaitQueue waiting_{"epoll wait"};     // threads in wait()
   sched::WaitQueue pollers_{"epoll pollers"};  // poll, select and the like on the epoll file
 
+  const Ref<identity::UserRecord> owner_ = identity::current_payer().user;   // who made it
+
   // Nested sets. The lists change under the nesting mutex; watchers_ also under its spinlock, for wake-ups.
   ItemList<NestedTag> nested_;  // items of this set whose file is an epoll file
   sync::Spinlock watchers_lock_{"epoll nesting"};
   ItemList<WatcherTag> watchers_;  // items of other sets whose file is this one
+  bool in_graph_ = false;          // was watched once; set under mutex_ and the nesting mutex
+  ItemList<LeafTag> leaves_;       // if so: the items of other files
   uint64_t visit_ = 0;             // the depth search that was here last ...
   unsigned depth_ = 0;             // ... and what it found
+  uint64_t paths_visit_ = 0;       // likewise for the paths from here to the sets above:
+  std::array<unsigned, 5> paths_{};  // how many of each length, this set alone being of length 0
 };
 
 // One registration: a file in a set. One reference is the set's, one that of the file's list of watchers.
@@ -116,6 +128,8 @@ class EpollItem final : public file::CloseWatcher,
                         public EpollSet::ListHook<EpollSet::ReadyTag>,
                         public EpollSet::ListHook<EpollSet::NestedTag>,
                         public EpollSet::ListHook<EpollSet::WatcherTag>,
+                        public EpollSet::ListHook<EpollSet::LeafTag>,
+                        public EpollSet::FileHook,
                         private file::Poller {
  public:
   EpollItem(EpollSet& set, file::File& file, int descriptor, EpollInterest interest)
@@ -125,6 +139,8 @@ class EpollItem final : public file::CloseWatcher,
  private:
   friend class EpollSet;
   friend class EpollNesting;
+  using Charge = identity::Charge<identity::Kept::EpollItems>;
+  Charge charge_;   // to the user who made the set: fs.epoll.max_user_watches
 
   // One queue of the file. Most files show one or two.
   class Source final : public sched::Waiter, public mem::FromCache<Source> {
@@ -132,13 +148,19 @@ class EpollItem final : public file::CloseWatcher,
     void start(EpollItem& item, sched::WaitQueue& queue) {
       item_ = &item;
       queue_ = &queue;
-      queue.add(*this);
+      queue.add(*this, item.exclusive());
     }
     void stop() {
       if (queue_ != nullptr) queue_->remove(*this);
       queue_ = nullptr;
     }
     bool in_use() const { return queue_ != nullptr; }
+    // Another one of those of which but one was woken, and which takes back its registration, is woken instead.
+    void stop_and_pass_on(file::PollEvents events) {
+      sched::WaitQueue* const queue = queue_;
+      stop();
+      if (queue != nullptr) queue->wake(events);
+    }
     bool on_wake(uint32_t events) override { return item_->set_->item_woken(*item_, events); }
     Source* next = nullptr;
 
@@ -152,6 +174,7 @@ class EpollItem final : public file::CloseWatcher,
   file::PollEvents look(Watch watching);
   void watch(sched::WaitQueue& queue) override;
   void stop_watching();
+  bool is_ready_listed() const { return EpollSet::ListHook<EpollSet::ReadyTag>::is_linked(); }
 
   bool edge_triggered() const { return interest_.events & EpollInterest::kEdge; }
   bool one_shot() const { return interest_.events & EpollInterest::kOneShot; }
@@ -165,6 +188,7 @@ class EpollItem final : public file::CloseWatcher,
   bool removed_ = false;    // mutex_
   bool out_of_memory_ = false;
   Ref<EpollSet> nested_;  // file_'s set, if that is an epoll file
+  uint64_t paths_visit_ = 0;  // nesting mutex: the check that counted file_'s paths last, if this is its first item
   Source sources_[2];
   Source* more_sources_ = nullptr;
 };

@@ -13,7 +13,7 @@ bool EventFile::try_take(uint64_t& value) {
     value = reading_ == Reading::TakesOne ? 1 : count_;
     count_ -= value;
   }
-  changed_.wake_all(kPollOut | kPollWrNorm);
+  changed_.wake(kPollOut | kPollWrNorm);
   return true;
 }
 
@@ -23,7 +23,7 @@ bool EventFile::try_add(uint64_t value) {
     if (value > kMost - count_) return false;
     count_ += value;
   }
-  changed_.wake_all(kPollIn | kPollRdNorm);
+  changed_.wake(kPollIn | kPollRdNorm);
   return true;
 }
 

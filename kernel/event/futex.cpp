@@ -2,13 +2,16 @@
 // Futexes: the hash table of waiters, waiting, waking, moving.
 #include "event/futex.h"
 
+#include <algorithm>
 #include <array>
 #include <boost/intrusive/list.hpp>
 
 #include "base/late.h"
+#include "event/timerfd.h"
 #include "event/user_word.h"
 #include "process/process.h"
 #include "process/thread.h"
+#include "sched/clock.h"
 #include "sched/scheduler.h"
 #include "vm/address_space.h"
 
@@ -23,6 +26,7 @@ struct FutexWaiter : boost::intrusive::list_base_hook<> {
   FutexWaiter(const FutexKey& key, uint32_t bits) : key(key), bits(bits) {}
   FutexKey key;
   const uint32_t bits;
+  const unsigned urgency = urgency_of_running();
   sched::Thread& thread = sched::current();
   uint64_t ticket = 0;  // its place in the order of arrival
   std::atomic<Bucket*> bucket{nullptr};
@@ -50,12 +54,21 @@ Bucket& lock_bucket_of(const FutexWaiter& waiter) NO_THREAD_SAFETY_ANALYSIS {
   }
 }
 
+// Behind all that are as urgent.
+void insert(Bucket& bucket, FutexWaiter& waiter) REQUIRES(bucket.lock) {
+  auto place = bucket.waiters.end();
+  if (waiter.urgency != 0)
+    place = std::find_if(bucket.waiters.begin(), bucket.waiters.end(),
+                         [&](const FutexWaiter& other) { return other.urgency < waiter.urgency; });
+  bucket.waiters.insert(place, waiter);
+}
+
 void enqueue(FutexWaiter& waiter) {
   Bucket& bucket = bucket_of(waiter.key);
   waiter.bucket.store(&bucket, std::memory_order_relaxed);
   sync::SpinGuard guard(bucket.lock);
   waiter.ticket = last_ticket.fetch_add(1) + 1;
-  bucket.waiters.push_back(waiter);
+  insert(bucket, waiter);
 }
 
 // Ends the wait, however it came about. Afterwards nobody refers to the waiter: a waker does all it does
@@ -101,12 +114,22 @@ class BucketPair {
 
 }  // namespace
 
+Nanoseconds FutexDeadline::uptime() const {
+  if (!on_wall_clock || time == kForever) return time;
+  const Nanoseconds offset = sched::wall_clock_offset();
+  return time > offset ? time - offset : 0;
+}
+
+// Racy: a priority that is changed at this moment counts from the next wait on.
+unsigned urgency_of_running() { return sched::current().priority.realtime; }
+
 Result<FutexKey> FutexKey::of(uintptr_t address, Scope scope) {
   if (address % sizeof(uint32_t) != 0) return Error(Errno::Inval);
   if (!vm::is_user_range(address, sizeof(uint32_t))) return Error(Errno::Fault);
   vm::AddressSpace& space = *process::current().process().own_address_space();
   FutexKey key;
   if (scope == Scope::Shared) {
+    TRY(load_word(address));
     vm::AddressSpace::Location location = TRY(space.locate(address));
     if (location.object != nullptr) {
       key.space_ = location.object.get();
@@ -127,9 +150,10 @@ size_t FutexKey::hash() const {
 }
 
 Result<> futex_wait(const FutexKey& key, uintptr_t address, uint32_t expected, uint32_t bits,
-                    Nanoseconds deadline) {
+                    FutexDeadline deadline) {
   if (bits == 0) return Error(Errno::Inval);
   FutexWaiter waiter(key, bits);
+  const ClockWatch clock(deadline.on_wall_clock);
   enqueue(waiter);
 
   const auto value = load_word(address);
@@ -143,8 +167,9 @@ Result<> futex_wait(const FutexKey& key, uintptr_t address, uint32_t expected, u
     sched::set_sleeping(sched::Sleep::Interruptible, "futex");
     if (waiter.woken.load(std::memory_order_acquire)) break;
     interrupted = sched::interrupt_pending();
-    if (interrupted || (deadline != kForever && machine::now() >= deadline)) break;
-    sched::block(deadline);
+    const Nanoseconds end = deadline.uptime();  // anew each time: a setting of the wall clock wakes the thread
+    if (interrupted || (end != kForever && machine::now() >= end)) break;
+    sched::block(end);
   }
   sched::cancel_sleeping();
   if (finish(waiter)) return {};
@@ -187,7 +212,7 @@ Result<unsigned> futex_requeue(const FutexKey& from, uintptr_t address, const Fu
         source.waiters.erase(source.waiters.iterator_to(waiter));
         waiter.key = to;
         waiter.bucket.store(&target, std::memory_order_release);
-        target.waiters.push_back(waiter);
+        insert(target, waiter);
       }
       moved++;
     }

@@ -25,7 +25,8 @@ class FutexKey {
  public:
   // Private says that only this address space uses the word (FUTEX_PRIVATE_FLAG): no lookup is needed then.
   enum class Scope : uint8_t { Private, Shared };
-  // The key of a word of the running thread's memory. Errors: Inval (not 4-byte aligned), Fault.
+  // The key of a word of the running thread's memory. A shared one must be readable. Errors: Inval (not 4-byte
+  // aligned), Fault.
   static Result<FutexKey> of(uintptr_t address, Scope scope);
 
   size_t hash() const;
@@ -39,12 +40,23 @@ class FutexKey {
 
 inline constexpr uint32_t kAnyBits = ~0u;
 
-// Sleeps while the word is `expected`, until a wake whose bits meet `bits`, or `deadline` (uptime). Errors:
+// A time of the uptime clock, or of the wall clock, which may be set meanwhile.
+struct FutexDeadline {
+  Nanoseconds time = kForever;
+  bool on_wall_clock = false;
+  Nanoseconds uptime() const;
+};
+
+// The urgency of the running thread: its real-time priority, 0 for others. Waiters are woken by urgency, those of the
+// same in order of arrival.
+unsigned urgency_of_running();
+
+// Sleeps while the word is `expected`, until a wake whose bits meet `bits`, or `deadline`. Errors:
 // Again (the word differs), TimedOut, RestartSys (a signal), Fault, Inval.
 Result<> futex_wait(const FutexKey& key, uintptr_t address, uint32_t expected, uint32_t bits,
-                    Nanoseconds deadline);
+                    FutexDeadline deadline);
 
-// Wakes at most `most` waiters whose bits meet `bits`; returns how many.
+// Wakes at most `most` waiters whose bits meet `bits`, the most urgent first; returns how many.
 unsigned futex_wake(const FutexKey& key, unsigned most, uint32_t bits = kAnyBits);
 
 // Wakes at most `wake` waiters of `from` and moves at most `move` others to `to`. With `expected`, only if

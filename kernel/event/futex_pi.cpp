@@ -7,6 +7,7 @@
 #include <boost/intrusive/list.hpp>
 
 #include "base/late.h"
+#include "event/timerfd.h"
 #include "event/user_word.h"
 #include "process/process.h"
 #include "process/thread.h"
@@ -23,6 +24,7 @@ struct PiWaiter : boost::intrusive::list_base_hook<> {
   PiWaiter(const FutexKey& key, uint32_t owner) : key(key), owner(owner) {}
   const FutexKey& key;
   uint32_t owner;  // whom it waits for
+  const unsigned urgency = urgency_of_running();
   process::Thread& thread = process::current();
   std::atomic<Outcome> outcome{Outcome::Waiting};
 };
@@ -31,6 +33,12 @@ struct PiBucket {
   sync::Mutex mutex{"pi futex"};
   boost::intrusive::list<PiWaiter, boost::intrusive::constant_time_size<false>> waiters GUARDED_BY(mutex);
 
+  // Behind all that are as urgent.
+  void insert(PiWaiter& waiter) REQUIRES(mutex) {
+    auto place = waiters.begin();
+    while (place != waiters.end() && place->urgency >= waiter.urgency) ++place;
+    waiters.insert(place, waiter);
+  }
   // The first waiter for `key`, skipping `skip` of them.
   PiWaiter* find(const FutexKey& key, unsigned skip = 0) REQUIRES(mutex) {
     for (PiWaiter& waiter : waiters)
@@ -85,7 +93,8 @@ Result<TakeResult> take_word(PiBucket& bucket, const FutexKey& key, uintptr_t ad
 }
 
 // Sleeps until the outcome is known. The bucket's mutex is not held.
-Result<> sleep(PiWaiter& waiter, Nanoseconds deadline) {
+Result<> sleep(PiWaiter& waiter, FutexDeadline deadline) {
+  const ClockWatch clock(deadline.on_wall_clock);
   Result<> result;
   while (true) {
     sched::set_sleeping(sched::Sleep::Interruptible, "futex");
@@ -94,11 +103,12 @@ Result<> sleep(PiWaiter& waiter, Nanoseconds deadline) {
       result = Error(Errno::RestartSys);
       break;
     }
-    if (deadline != kForever && machine::now() >= deadline) {
+    const Nanoseconds end = deadline.uptime();
+    if (end != kForever && machine::now() >= end) {
       result = Error(Errno::TimedOut);
       break;
     }
-    sched::block(deadline);
+    sched::block(end);
   }
   sched::cancel_sleeping();
   return result;
@@ -106,7 +116,7 @@ Result<> sleep(PiWaiter& waiter, Nanoseconds deadline) {
 
 }  // namespace
 
-Result<> futex_lock_pi(const FutexKey& key, uintptr_t address, Nanoseconds deadline) {
+Result<> futex_lock_pi(const FutexKey& key, uintptr_t address, FutexDeadline deadline) {
   PiBucket& bucket = bucket_of(key);
   uint32_t dead = 0;
   while (true) {
@@ -116,7 +126,7 @@ Result<> futex_lock_pi(const FutexKey& key, uintptr_t address, Nanoseconds deadl
       const TakeResult taken = TRY(take_word(bucket, key, address, dead, true));
       if (taken.result == Take::Taken) return {};
       waiter.owner = taken.owner;
-      bucket.waiters.push_back(waiter);
+      bucket.insert(waiter);
       waiter_count.fetch_add(1);
       // Looked up after queueing: an owner that ends later finds the waiter.
       const auto owner = process::find_thread(static_cast<process::PidNumber>(taken.owner));

@@ -15,7 +15,7 @@ inline constexpr uint32_t kFutexWaiters = 0x8000'0000, kFutexOwnerDied = 0x4000'
                           kFutexTidMask = 0x3fff'ffff;
 
 // Errors: TimedOut, RestartSys, Deadlk (the caller owns it), Srch (the owner does not exist or has ended), Fault.
-Result<> futex_lock_pi(const FutexKey& key, uintptr_t address, Nanoseconds deadline);
+Result<> futex_lock_pi(const FutexKey& key, uintptr_t address, FutexDeadline deadline);
 Result<> futex_try_lock_pi(const FutexKey& key, uintptr_t address);  // Again when somebody else owns it
 Result<> futex_unlock_pi(const FutexKey& key, uintptr_t address);    // Perm when the caller does not own it
 

@@ -2,61 +2,72 @@
 // EVFILT_PROC and EVFILT_SIGNAL: knotes of processes, told by the life events. A knote with NOTE_TRACK
 // follows forks: the child's knote is taken in the fork's reserve phase, so that announcing cannot fail;
 // where there was no memory for it, the fork goes on and the parent's knote says NOTE_TRACKERR. Seed row T1.
-// Lock: notes_lock, after Process::lock and before Kqueue::lock.
-#include <array>
-
+// Lock: that of the process's list of watchers, before Kqueue::lock.
 #include "base/late.h"
 #include "event/kqueue.h"
 #include "process/life_events.h"
+#include "process/life_watchers.h"
 #include "process/process.h"
 
 namespace tine::event {
 
 namespace {
 
+using process::LifeWatchers;
 using process::PidNumber;
 using process::Process;
 
 constexpr uint32_t kNoteFork = 0x40000000, kNoteExec = 0x20000000, kNoteTrack = 1,
                    kNoteTrackError = 2, kNoteChild = 4;
 
-// A knote of a process. It is in a bucket from attach() until detach() or the process's end.
-class LifeNote : public Knote, public boost::intrusive::list_base_hook<boost::intrusive::tag<LifeNote>> {
+// A knote of a process. It is in the list from attach() until detach() or the process's end.
+class LifeNote : public Knote, public process::LifeWatcher {
  public:
-  Process* subject = nullptr;  // notes_lock
   void detach() override;
+  // Errors: Again when too many watch the process.
+  Result<> enroll(LifeWatchers& watchers) REQUIRES(watchers.lock);
+  void withdraw(LifeWatchers& watchers) REQUIRES(watchers.lock);
+
+  bool is_stranger = false;    // to the process that it watches
+
+ private:
+  Ref<LifeWatchers> watchers_;  // set once, before anybody else knows the knote
 };
 
-using Bucket = boost::intrusive::list<
-    LifeNote, boost::intrusive::base_hook<boost::intrusive::list_base_hook<boost::intrusive::tag<LifeNote>>>,
-    boost::intrusive::constant_time_size<false>>;
-constexpr size_t kBuckets = 64;
-
-constinit sync::Spinlock notes_lock{"life notes"};
-Late<std::array<Bucket, kBuckets>> buckets;
-std::atomic<uint32_t> note_count{0};  // most systems have none: then an event costs one load
-
-Bucket& bucket_of(const Process& process) {
-  return (*buckets)[static_cast<size_t>(process.pid()) % kBuckets];
+Result<> LifeNote::enroll(LifeWatchers& watchers) {
+  const bool of_signals = setting.filter == kFilterSignal;
+  if (is_stranger && watchers.strangers >= LifeWatchers::kMostStrangers) return Error(Errno::Again);
+  if (of_signals && watchers.of_signals >= LifeWatchers::kMostOfSignals) return Error(Errno::Again);
+  watchers.strangers += is_stranger;
+  watchers.of_signals += of_signals;
+  watchers_ = &watchers;
+  watchers.list.push_front(*this);  // in front: whoever walks the list does not meet it
+  return {};
 }
 
-void enroll(LifeNote& note, Process& process) REQUIRES(notes_lock) {
-  note.subject = &process;
-  bucket_of(process).push_front(note);  // in front: whoever walks the bucket does not meet it
-  note_count.fetch_add(1);
-}
-
-void withdraw(LifeNote& note) REQUIRES(notes_lock) {
-  if (note.subject == nullptr) return;
-  Bucket& bucket = bucket_of(*note.subject);
-  bucket.erase(bucket.iterator_to(note));
-  note.subject = nullptr;
-  note_count.fetch_sub(1);
+void LifeNote::withdraw(LifeWatchers& watchers) {
+  if (!process::LifeWatcher::is_linked()) return;
+  watchers.strangers -= is_stranger;
+  watchers.of_signals -= setting.filter == kFilterSignal;
+  watchers.list.erase(watchers.list.iterator_to(*this));
 }
 
 void LifeNote::detach() {
-  sync::SpinGuard guard(notes_lock);
-  withdraw(*this);
+  if (watchers_ == nullptr) return;
+  sync::SpinGuard guard(watchers_->lock);
+  withdraw(*watchers_);
+}
+
+LifeWatchers* watchers_of(const Process& process) { return process.watchers.load(std::memory_order_seq_cst); }
+
+// The process's own, made at the first watch. NoMem.
+Result<Ref<LifeWatchers>> make_watchers(Process& process) {
+  if (LifeWatchers* present = watchers_of(process)) return Ref<LifeWatchers>(present);
+  Ref<LifeWatchers> fresh = TRY(mem::make_ref<LifeWatchers>());
+  LifeWatchers* present = nullptr;
+  if (!process.watchers.compare_exchange_strong(present, fresh.get())) return Ref<LifeWatchers>(present);
+  intrusive_ptr_add_ref(fresh.get());  // the process's
+  return fresh;
 }
 
 // --- Processes ---
@@ -72,11 +83,14 @@ class ProcessNote final : public LifeNote, public mem::FromCache<ProcessNote> {
       sync::SpinGuard guard(queue->lock);
       setting.flags |= kEventClear;
     }
-    sync::SpinGuard guard(notes_lock);
-    enroll(*this, *process);
-    // The end counts the notes after it has set the flag: it is seen here, or told later.
+    const identity::CredentialsRef mine = process::current().process().credentials(), theirs = process->credentials();
+    is_stranger = mine->euid != 0 && (theirs == nullptr || mine->ruid != theirs->ruid);
+    const Ref<LifeWatchers> watchers = TRY(make_watchers(*process));
+    sync::SpinGuard guard(watchers->lock);
+    TRY(enroll(*watchers));
+    // The end looks for watchers after it has set the flag: it is seen here, or told later.
     if (process->flags.load() & process::kExiting) {
-      withdraw(*this);
+      withdraw(*watchers);
       exited(process->exit_status);
     }
     return {};
@@ -101,10 +115,10 @@ class ProcessNote final : public LifeNote, public mem::FromCache<ProcessNote> {
     return true;
   }
 
-  void forked(Process& child, Ref<ProcessNote>& reserved) {
-    notes_lock.assert_held();
+  // The watchers of `parent`, of which this is one, are locked.
+  void forked(Process& parent, Process& child, Ref<ProcessNote>& reserved) {
     uint32_t events = kNoteFork;
-    if (setting.fflags & kNoteTrack && !follow(child, reserved)) events |= kNoteTrackError;
+    if (setting.fflags & kNoteTrack && !follow(parent, child, reserved)) events |= kNoteTrackError;
     happened(events, [&] { last_child_ = child.pid(); });
   }
   void executed() {
@@ -124,7 +138,8 @@ class ProcessNote final : public LifeNote, public mem::FromCache<ProcessNote> {
   }
 
   bool tracks() const { return setting.fflags & kNoteTrack; }
-  Ref<ProcessNote> next_reserved;  // in a fork's reservation
+  Ref<ProcessNote> next_reserved;             // in a fork's reservation
+  Ref<LifeWatchers> reserved_watchers;        // likewise: the child's
 
  private:
   // Records what somebody asked for; `details` are stored with it.
@@ -142,7 +157,7 @@ class ProcessNote final : public LifeNote, public mem::FromCache<ProcessNote> {
     home.announce();
   }
 
-  bool follow(Process& child, Ref<ProcessNote>& reserved) REQUIRES(notes_lock) {
+  bool follow(Process& parent, Process& child, Ref<ProcessNote>& reserved) NO_THREAD_SAFETY_ANALYSIS {
     if (reserved == nullptr) return false;
     const Ref<ProcessNote> note = reserved;
     reserved = std::move(note->next_reserved);
@@ -153,11 +168,22 @@ class ProcessNote final : public LifeNote, public mem::FromCache<ProcessNote> {
       note->enabled = enabled;
     }
     note->setting.ident = static_cast<uint64_t>(child.pid());
-    note->parent_ = subject->pid();
+    note->parent_ = parent.pid();
     note->happened_ = kNoteChild;
-    if (!queue->adopt(*note)) return false;
-    enroll(*note, child);
-    return true;
+    note->is_stranger = is_stranger;
+    LifeWatchers* present = nullptr;
+    if (child.watchers.compare_exchange_strong(present, note->reserved_watchers.get()))
+      present = note->reserved_watchers.detach();  // the child's reference now
+    note->reserved_watchers.reset();
+    // In the list before the kqueue knows it: what takes it back finds it there.
+    present->lock.lock_nested();  // parent before child
+    bool adopted = note->enroll(*present).has_value();
+    if (adopted && !queue->adopt(*note)) {
+      note->withdraw(*present);
+      adopted = false;
+    }
+    present->lock.unlock();
+    return adopted;
   }
 
   // Kqueue::lock
@@ -177,9 +203,9 @@ class SignalNote final : public LifeNote, public mem::FromCache<SignalNote> {
       sync::SpinGuard guard(queue->lock);
       setting.flags |= kEventClear;
     }
-    sync::SpinGuard guard(notes_lock);
-    enroll(*this, process::current().process());
-    return {};
+    const Ref<LifeWatchers> watchers = TRY(make_watchers(process::current().process()));
+    sync::SpinGuard guard(watchers->lock);
+    return enroll(*watchers);
   }
   bool take(Kevent& event) override {
     sync::SpinGuard guard(queue->lock);
@@ -204,11 +230,33 @@ class SignalNote final : public LifeNote, public mem::FromCache<SignalNote> {
 
 // --- Life events ---
 
-template <class Note, class Function>
-void for_each_note(Process& process, Function&& function) REQUIRES(notes_lock) {
+template <class Note>
+Note* as_note(process::LifeWatcher& watcher) {
   constexpr int16_t kFilter = std::is_same_v<Note, ProcessNote> ? kFilterProcess : kFilterSignal;
-  for (LifeNote& note : bucket_of(process))
-    if (note.subject == &process && note.setting.filter == kFilter) function(static_cast<Note&>(note));
+  if (watcher.is_bookmark) return nullptr;
+  auto& note = static_cast<LifeNote&>(watcher);
+  return note.setting.filter == kFilter ? static_cast<Note*>(&note) : nullptr;
+}
+
+constexpr unsigned kPiece = 32;   // how many are gone through with interrupts off
+
+// Those that come meanwhile are in front, and not met.
+template <class Function>
+void for_each_process_note(LifeWatchers& watchers, Function&& function) {
+  process::LifeWatcher place;
+  place.is_bookmark = true;
+  watchers.lock.lock();
+  auto next = watchers.list.begin();
+  for (unsigned i = 1; next != watchers.list.end(); i++) {
+    process::LifeWatcher& watcher = *next++;
+    if (auto* note = as_note<ProcessNote>(watcher)) function(*note);
+    if (i % kPiece != 0) continue;
+    watchers.list.insert(next, place);
+    watchers.lock.unlock();
+    watchers.lock.lock();
+    next = watchers.list.erase(watchers.list.iterator_to(place));
+  }
+  watchers.lock.unlock();
 }
 
 class Subscriber final : public process::LifeSubscriber {
@@ -216,17 +264,17 @@ class Subscriber final : public process::LifeSubscriber {
   // One unbound knote for each that follows the parent; a chain whose head is the token.
   Result<> reserve_fork(Process& parent, const process::ForkRequest&, uintptr_t& token) override {
     token = 0;
-    if (note_count.load(std::memory_order_acquire) == 0) return {};
+    LifeWatchers* const watchers = watchers_of(parent);
+    if (watchers == nullptr) [[likely]] return {};
     unsigned followers = 0;
-    {
-      sync::SpinGuard guard(notes_lock);
-      for_each_note<ProcessNote>(parent, [&](ProcessNote& note) { followers += note.tracks(); });
-    }
+    for_each_process_note(*watchers, [&](ProcessNote& note) { followers += note.tracks(); });
     Ref<ProcessNote> head;
     while (followers-- != 0) {
       auto note = mem::make_ref<ProcessNote>();
-      if (!note) break;  // NOTE_TRACKERR will tell
+      auto childs = mem::make_ref<LifeWatchers>();
+      if (!note || !childs) break;  // NOTE_TRACKERR will tell
       (*note)->next_reserved = std::move(head);
+      (*note)->reserved_watchers = std::move(*childs);
       head = std::move(*note);
     }
     token = reinterpret_cast<uintptr_t>(head.detach());
@@ -237,38 +285,43 @@ class Subscriber final : public process::LifeSubscriber {
 
   void forked(Process& parent, Process& child, const process::ForkRequest&, uintptr_t token) override {
     Ref<ProcessNote> reserved = take_back(token);
-    if (note_count.load(std::memory_order_acquire) != 0) {
-      sync::SpinGuard guard(notes_lock);
-      for_each_note<ProcessNote>(parent, [&](ProcessNote& note) { note.forked(child, reserved); });
-    }
+    if (LifeWatchers* const watchers = watchers_of(parent)) [[unlikely]]
+      for_each_process_note(*watchers, [&](ProcessNote& note) { note.forked(parent, child, reserved); });
     release_chain(std::move(reserved));   // what is left over, when no lock is held
   }
 
   void executed(Process& process) override {
-    if (note_count.load(std::memory_order_acquire) == 0) return;
-    sync::SpinGuard guard(notes_lock);
-    for_each_note<ProcessNote>(process, [](ProcessNote& note) { note.executed(); });
+    LifeWatchers* const watchers = watchers_of(process);
+    if (watchers == nullptr) [[likely]] return;
+    for_each_process_note(*watchers, [](ProcessNote& note) { note.executed(); });
   }
 
   void exited(Process& process) override {
-    if (note_count.load() == 0) return;
-    sync::SpinGuard guard(notes_lock);
-    Bucket& bucket = bucket_of(process);
-    for (auto place = bucket.begin(); place != bucket.end();) {
-      LifeNote& note = *place++;
-      if (note.subject != &process) continue;
-      withdraw(note);
-      if (note.setting.filter == kFilterProcess) static_cast<ProcessNote&>(note).exited(process.exit_status);
+    LifeWatchers* const watchers = watchers_of(process);
+    if (watchers == nullptr) [[likely]] return;
+    while (exit_some(*watchers, process.exit_status)) {
     }
   }
 
   void signalled(Process& process, int signal) override {
-    if (note_count.load(std::memory_order_relaxed) == 0) return;
-    sync::SpinGuard guard(notes_lock);
-    for_each_note<SignalNote>(process, [&](SignalNote& note) { note.sent(signal); });
+    LifeWatchers* const watchers = watchers_of(process);
+    if (watchers == nullptr) [[likely]] return;
+    sync::SpinGuard guard(watchers->lock);
+    for (process::LifeWatcher& watcher : watchers->list)
+      if (auto* note = as_note<SignalNote>(watcher)) note->sent(signal);
   }
 
  private:
+  // True: there may be more. No fork of the process is under way any more, so there are no bookmarks.
+  static bool exit_some(LifeWatchers& watchers, int status) {
+    sync::SpinGuard guard(watchers.lock);
+    for (unsigned i = 0; i < kPiece && !watchers.list.empty(); i++) {
+      auto& note = static_cast<LifeNote&>(watchers.list.front());
+      note.withdraw(watchers);
+      if (auto* of_process = as_note<ProcessNote>(note)) of_process->exited(status);
+    }
+    return !watchers.list.empty();
+  }
   // One after the other: a chain as long as a program likes must not be destroyed by recursion.
   static void release_chain(Ref<ProcessNote> head) {
     while (head != nullptr) {
@@ -291,7 +344,6 @@ Result<Ref<Knote>> make_life_note(const Kevent& change) {
 }
 
 Result<> init_life_notes() {
-  buckets.construct();
   return process::subscribe(subscriber.construct());
 }
 

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // EVFILT_TIMER and EVFILT_USER: knotes of kernel timers, and those that kevent(2) itself triggers.
+#include <algorithm>
+
 #include "event/kqueue.h"
+#include "event/timerfd.h"
 #include "sched/clock.h"
 #include "sched/timer.h"
 
@@ -35,7 +38,10 @@ Result<Nanoseconds> period_of(const Kevent& setting) {
   return count > kForever / unit ? kForever : count * unit;
 }
 
-class TimerNote final : public Knote, public mem::FromCache<TimerNote> {
+// It wakes once, until its event is taken: how often it has expired is worked out then. So a period makes no more
+// interrupts than its kqueue is read. A time on the wall clock is kept as one of the uptime clock and moved when the
+// wall clock is set.
+class TimerNote final : public Knote, public mem::FromCache<TimerNote>, private sched::Waiter {
  public:
   TimerNote() : alarm_(*this) {}
 
@@ -48,9 +54,10 @@ class TimerNote final : public Knote, public mem::FromCache<TimerNote> {
   }
 
   void detach() override {
+    wall_clock_settings().remove(*this);  // first: it may arm the timer
     {
       sync::SpinGuard guard(queue->lock);
-      period_ = 0;
+      next_ = kForever;
     }
     alarm_.cancel();
   }
@@ -65,10 +72,19 @@ class TimerNote final : public Knote, public mem::FromCache<TimerNote> {
 
   bool take(Kevent& event) override {
     sync::SpinGuard guard(queue->lock);
-    event.data = expirations_;
+    const Nanoseconds now = machine::now();
+    if (next_ > now) return false;
     event.fflags = setting.fflags;
-    expirations_ = 0;
-    return event.data != 0;
+    if (period_ == kForever) {
+      event.data = 1;
+      next_ = kForever;
+      return true;
+    }
+    const uint64_t times = 1 + (now - next_) / period_;
+    event.data = static_cast<int64_t>(std::min<uint64_t>(times, INT64_MAX));
+    next_ += times * period_;
+    alarm_.arm(std::max(next_, now + sched::kLeastTimerDelay));
+    return true;
   }
 
  private:
@@ -83,12 +99,13 @@ class TimerNote final : public Knote, public mem::FromCache<TimerNote> {
 
   Result<> start() {
     const Nanoseconds time = TRY(period_of(setting));
+    const bool absolute = setting.fflags & kAbsolute;  // a time on the wall clock, once
+    if (absolute) wall_clock_settings().add(*this);
     sync::SpinGuard guard(queue->lock);
-    expirations_ = 0;
-    if (setting.fflags & kAbsolute) {  // a time on the wall clock, once
+    wall_time_ = absolute ? time : 0;
+    if (absolute) {
       period_ = kForever;
-      const Nanoseconds offset = sched::wall_clock_offset();
-      next_ = time > offset ? time - offset : 1;
+      next_ = uptime_of(time);
     } else {
       period_ = setting.flags & kEventOneShot ? kForever : std::max(time, kMicrosecond);
       const Nanoseconds now = machine::now();
@@ -98,31 +115,35 @@ class TimerNote final : public Knote, public mem::FromCache<TimerNote> {
     return {};
   }
 
+  static Nanoseconds uptime_of(Nanoseconds wall_time) {
+    const Nanoseconds offset = sched::wall_clock_offset();
+    return wall_time > offset ? wall_time - offset : 1;
+  }
+
+  // The wall clock has been set.
+  bool on_wake(uint32_t) override {
+    sync::SpinGuard guard(queue->lock);
+    if (next_ == kForever || next_ <= machine::now()) return false;  // over, or about to be told
+    next_ = uptime_of(wall_time_);
+    alarm_.arm(next_);
+    return false;
+  }
+
   void expired() {
     Kqueue& home = *queue;
     {
       sync::SpinGuard guard(home.lock);
-      if (period_ == 0) return;  // being detached
-      expirations_++;
-      if (period_ != kForever) {
-        const Nanoseconds now = machine::now();
-        if (now >= next_ + period_) {  // late by whole periods
-          const Nanoseconds missed = (now - next_) / period_;
-          expirations_ += static_cast<int64_t>(missed);
-          next_ += missed * period_;
-        }
-        next_ += period_;
-        alarm_.arm(std::max(next_, now + sched::kLeastTimerDelay));
-      }
+      if (next_ == kForever) return;  // being detached
+      if (const Nanoseconds now = machine::now(); next_ > now) return alarm_.arm(next_);
       home.enqueue(*this);
     }
     home.announce();
   }
 
   // Kqueue::lock
-  Nanoseconds period_ = 0;  // 0: stopped; kForever: once
-  Nanoseconds next_ = 0;
-  int64_t expirations_ = 0;
+  Nanoseconds period_ = kForever;   // kForever: once
+  Nanoseconds next_ = kForever;     // uptime of the first expiry not yet taken; kForever: none
+  Nanoseconds wall_time_ = 0;
   Alarm alarm_;
 };
 

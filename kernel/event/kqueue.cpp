@@ -109,7 +109,9 @@ Result<> Kqueue::apply(const Kevent& change) {
 }
 
 Result<> Kqueue::add(const Kevent& change, File* file) {
+  auto charge = TRY(identity::Charge<identity::Kept::Knotes>::take(owner, Errno::NoMem));   // FreeBSD's for too many timers
   Ref<Knote> note = TRY(make_note(change, file));
+  note->charge = std::move(charge);
   note->queue = this;
   note->setting = change;
   note->setting.flags &= ~kCommands;
@@ -129,6 +131,9 @@ Result<> Kqueue::add(const Kevent& change, File* file) {
 }
 
 bool Kqueue::adopt(Knote& note) {
+  auto charge = identity::Charge<identity::Kept::Knotes>::take(owner, Errno::NoMem);
+  if (!charge) return false;
+  note.charge = std::move(*charge);
   {
     sync::SpinGuard guard(lock);
     if (closed_ || without_file_ >= kMostWithoutFile || !notes_.insert(note).second) return false;

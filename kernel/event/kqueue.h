@@ -7,8 +7,8 @@
 // so waiting costs in proportion to what happened. Knotes hold no reference to a watched file
 // (file/close_watch.h).
 //
-// Locks, in order: Kqueue::mutex (registering, collecting) -> the watched object's queue locks, life-note
-// lock -> Kqueue::lock (the set, the active list, the state of knotes) -> Kqueue's wait queue.
+// Locks, in order: Kqueue::mutex (registering, collecting) -> the watched object's queue locks, process's list of
+// watchers -> Kqueue::lock (the set, the active list, the state of knotes) -> Kqueue's wait queue.
 #pragma once
 
 #include <boost/intrusive/list.hpp>
@@ -16,6 +16,7 @@
 #include <compare>
 
 #include "file/file.h"
+#include "identity/charge.h"
 #include "process/ids.h"
 
 namespace tine::process {
@@ -74,6 +75,7 @@ class Knote : public file::CloseWatcher {
   virtual const file::File* watched_file() const { return nullptr; }
   void file_closing(file::File&) override {}
 
+  identity::Charge<identity::Kept::Knotes> charge;   // to the user who made the kqueue
   Ref<Kqueue> queue;
   Kevent setting;        // as registered, without the flags that are commands (Kqueue::lock)
   bool enabled = true;   // (Kqueue::lock)
@@ -103,11 +105,12 @@ class Kqueue final : public RefCounted<Kqueue>, public mem::FromCache<Kqueue> {
   void announce();
   void remove(Knote& note) REQUIRES(mutex);
   // A knote that nobody registered: that of a tracked child. False: the kqueue closes, or has one of that
-  // key.
+  // key, or its user as many knotes as may be.
   bool adopt(Knote& note);
 
   sync::Mutex mutex{"kqueue"};
   sync::Spinlock lock{"knotes"};
+  const identity::Payer owner = identity::current_payer();   // who made it
 
  private:
   struct KeyOf {

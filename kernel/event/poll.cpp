@@ -25,6 +25,7 @@ class PollTable final : public file::Poller {
     while (!more_.empty()) {
       Chunk& chunk = more_.front();
       more_.pop_front();
+      sched::maybe_yield();
       for (unsigned i = 0; i < chunk.used; i++) chunk.waiters[i].stop();
       delete &chunk;
     }
@@ -37,12 +38,16 @@ class PollTable final : public file::Poller {
   }
 
   void watch(sched::WaitQueue& queue) override {
+    // Descriptors of one file show one queue: a second waiter there would hear nothing new.
+    Watched& last = watched_[reinterpret_cast<uintptr_t>(&queue) / alignof(sched::WaitQueue) % kWatched];
+    if (last.queue == &queue && (wanted_ & ~last.wanted) == 0) return;
     Waiter* waiter = next_waiter();
     if (waiter == nullptr) {
       out_of_memory_ = true;
       return;
     }
     waiter->start(*this, queue, *file_, wanted_);
+    last = {&queue, wanted_};
   }
 
   bool out_of_memory() const { return out_of_memory_; }
@@ -93,6 +98,13 @@ class PollTable final : public file::Poller {
     Waiter waiters[kCapacity];
   };
 
+  // Some of the queues that have a waiter of this call, and for which events.
+  static constexpr size_t kWatched = 13;
+  struct Watched {
+    const sched::WaitQueue* queue = nullptr;
+    PollEvents wanted = 0;
+  };
+
   Waiter* next_waiter() {
     if (first_.used < Few::kCapacity) return &first_.waiters[first_.used++];
     if (more_.empty() || more_.front().used == Chunk::kCapacity) {
@@ -108,16 +120,18 @@ class PollTable final : public file::Poller {
   file::File* file_ = nullptr;
   PollEvents wanted_ = 0;
   bool out_of_memory_ = false;
+  Watched watched_[kWatched];
   Few first_;
   boost::intrusive::slist<Chunk> more_;
 };
 
 // One look at all of them. `table`, unless null, gets a waiter for each until the first that is ready.
-unsigned look(file::DescriptorTable& descriptors, std::span<PollFd> requests, PollTable* table) {
-  unsigned ready = 0;
-  for (PollFd& request : requests) {
+Result<unsigned> look(file::DescriptorTable& descriptors, PollList& requests, PollTable* table) {
+  constexpr unsigned kRestEvery = 64;
+  unsigned ready = 0, looked = 0;
+  const auto look_at = [&](PollFd& request) {
     request.returned = 0;
-    if (request.descriptor < 0) continue;
+    if (request.descriptor < 0) return;
     const auto file = descriptors.get(request.descriptor);
     PollEvents events = file::kPollNval;
     if (file) {
@@ -125,20 +139,27 @@ unsigned look(file::DescriptorTable& descriptors, std::span<PollFd> requests, Po
       if (table != nullptr) table->set_subject(**file, wanted);
       events = (*file)->poll(table) & wanted;
     }
-    if (events == 0) continue;
+    if (events == 0) return;
     request.returned = static_cast<int16_t>(events);
     ready++;
     table = nullptr;  // nobody will sleep
-  }
+  };
+  TRY(requests.for_each_piece([&](std::span<PollFd> piece) -> Result<> {
+    for (PollFd& request : piece) {
+      look_at(request);
+      if (++looked % kRestEvery == 0) TRY(sched::step());
+    }
+    return {};
+  }));
   return ready;
 }
 
 }  // namespace
 
-Result<unsigned> poll(file::DescriptorTable& descriptors, std::span<PollFd> requests, Nanoseconds deadline) {
+Result<unsigned> poll(file::DescriptorTable& descriptors, PollList& requests, Nanoseconds deadline) {
   if (deadline == 0) return look(descriptors, requests, nullptr);
   PollTable table;
-  unsigned ready = look(descriptors, requests, &table);
+  unsigned ready = TRY(look(descriptors, requests, &table));
   while (ready == 0) {
     if (table.out_of_memory()) return Error(Errno::NoMem);
     sched::set_sleeping(sched::Sleep::Interruptible, "poll");
@@ -150,7 +171,7 @@ Result<unsigned> poll(file::DescriptorTable& descriptors, std::span<PollFd> requ
     if (!woken && interrupted) return Error(Errno::RestartNoHandler);
 
     table.rearm();
-    ready = look(descriptors, requests, nullptr);
+    ready = TRY(look(descriptors, requests, nullptr));
     if (ready == 0 && late) break;
   }
   return ready;

@@ -93,7 +93,7 @@ SignalFile::~SignalFile() {
 
 void SignalFile::set_mask(SignalSet mask) {
   mask_.store((mask & ~process::kUnblockable).bits());
-  arrived_.wake_all(kPollIn | kPollRdNorm);
+  arrived_.wake(kPollIn | kPollRdNorm);
 }
 
 void tell_signal_files(int signal) {
@@ -101,7 +101,7 @@ void tell_signal_files(int signal) {
     return;
   sync::SpinGuard guard(list_lock);
   for (SignalFile& file : list())
-    if (file.mask().has(signal)) file.arrived_.wake_all(kPollIn | kPollRdNorm);
+    if (file.mask().has(signal)) file.arrived_.wake(kPollIn | kPollRdNorm);
 }
 
 bool SignalFile::has_pending() const {

@@ -14,21 +14,21 @@ Nanoseconds after(Nanoseconds time, Nanoseconds duration) {
   return duration < kForever - time ? time + duration : kForever;
 }
 
-constinit Late<sched::WaitQueue> wall_clock_settings;
+constinit Late<sched::WaitQueue> clock_settings;
 
 }  // namespace
 
 TimerFile::TimerFile(Clock clock, uint32_t flags) : File(flags, Path()), clock(clock), timer_(*this) {
-  if (clock == Clock::Wall) wall_clock_settings->add(*this);
+  if (clock == Clock::Wall) clock_settings->add(*this);
 }
 
 TimerFile::~TimerFile() {
-  wall_clock_settings->remove(*this);  // first: it may arm the timer
+  clock_settings->remove(*this);  // first: it may arm the timer
   timer_.cancel();
 }
 
 void TimerFile::Alarm::expired(Timer& timer) {
-  static_cast<Alarm&>(timer).file_.expired_.wake_all(kPollIn | kPollRdNorm);
+  static_cast<Alarm&>(timer).file_.expired_.wake(kPollIn | kPollRdNorm);
 }
 
 TimerFile::Setting TimerFile::remaining(Nanoseconds now) const {
@@ -83,7 +83,7 @@ bool TimerFile::on_wake(uint32_t) {
     canceled_ = cancels_;
     arm();
   }
-  expired_.wake_all(kPollIn | kPollRdNorm);
+  expired_.wake(kPollIn | kPollRdNorm);
   return false;
 }
 
@@ -126,8 +126,9 @@ PollEvents TimerFile::poll(Poller* poller) {
   return expired() ? kPollIn | kPollRdNorm : 0;
 }
 
-void wall_clock_was_set() { wall_clock_settings->wake_all(); }
+sched::WaitQueue& wall_clock_settings() { return *clock_settings; }
+void wall_clock_was_set() { clock_settings->wake_all(); }
 
-void init_timer_files() { wall_clock_settings.construct("clock settings"); }
+void init_timer_files() { clock_settings.construct("clock settings"); }
 
 }  // namespace tine::event

@@ -72,8 +72,26 @@ class TimerFile final : public file::File, public mem::FromCache<TimerFile>, pri
   Alarm timer_;
 };
 
-// Moves the timers that were set to times of the wall clock.
+// Whoever waits for a time of the wall clock waits here too: woken after each setting of the clock.
+sched::WaitQueue& wall_clock_settings();
 void wall_clock_was_set();
+
+// While it lives, a setting of the wall clock wakes the thread, if it waits for a time of that clock.
+class ClockWatch {
+ public:
+  explicit ClockWatch(bool watches) : watches_(watches) {
+    if (watches_) wall_clock_settings().add(waiter_);
+  }
+  ~ClockWatch() {
+    if (watches_) wall_clock_settings().remove(waiter_);
+  }
+  ClockWatch(const ClockWatch&) = delete;
+  ClockWatch& operator=(const ClockWatch&) = delete;
+
+ private:
+  const bool watches_;
+  sched::ThreadWaiter waiter_;
+};
 
 void init_timer_files();
 

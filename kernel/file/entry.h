@@ -13,6 +13,7 @@
 #include "base/ref.h"
 #include "base/result.h"
 #include "file/inode.h"
+#include "identity/charge.h"
 #include "mem/buffer.h"
 #include "mem/object_cache.h"
 #include "sync/spinlock.h"
@@ -50,6 +51,9 @@ class Entry final : public RefCounted<Entry>, public mem::FromCache<Entry> {
   // No longer in the directory: unlinked, or replaced by a rename. Never becomes true again for the same entry.
   bool removed() const { return removed_.load(std::memory_order_acquire); }
   void mark_removed() { removed_.store(true, std::memory_order_release); }
+
+  // A file system that keeps the name in memory charges for it.
+  identity::Charge<identity::Kept::Names> charge;
 
   // How many mounts are on this entry; lookups skip the mount table when it is 0.
   std::atomic<uint32_t> mounts{0};

@@ -17,7 +17,16 @@ constexpr int kSeekSet = 0, kSeekCurrent = 1, kSeekEnd = 2;
 }  // namespace
 
 File::File(uint32_t flags, Path path)
-    : flags_(flags & ~(kCreate | kExclusive | kNoCtty | kTruncate | kCloseOnExec)), path_(std::move(path)) {}
+    : flags_(flags & ~(kCreate | kExclusive | kNoCtty | kTruncate | kCloseOnExec)), path_(std::move(path)),
+      charge_(identity::Charge<identity::Kept::OpenFiles>::take_anyway(identity::current_payer())) {}
+
+Result<> File::check_room() {
+  const identity::Bound& bound = identity::bound_of(identity::Kept::OpenFiles);
+  const uint64_t open = identity::total_of(identity::Kept::OpenFiles);
+  if (open + bound.reserve < bound.of_all) return {};
+  if (open < bound.of_all && identity::current_payer().is_root()) return {};
+  return Error(Errno::Nfile);
+}
 
 File::~File() {
   if (inode() != nullptr) release_locks(*inode(), *this);

@@ -14,6 +14,7 @@
 #include "file/lock_owner.h"
 #include "file/path.h"
 #include "file/poll.h"
+#include "identity/charge.h"
 #include "mem/object_cache.h"
 #include "sync/mutex.h"
 #include "vm/memory_object.h"
@@ -84,6 +85,9 @@ class File : public RefCounted<File>, public LockOwner {
   const Path& path() const { return path_; }
   Inode* inode() const { return path_.inode(); }
 
+  // For calls that are about to make one: Nfile when there are as many as may be (fs.file-max; the last are root's).
+  static Result<> check_room();
+
   // For who points to the file without a reference: told before it dies.
   CloseWatchers close_watchers;
   void last_reference_dropped() { close_watchers.file_closing(*this); }   // base/ref.h calls it
@@ -91,6 +95,7 @@ class File : public RefCounted<File>, public LockOwner {
  private:
   std::atomic<uint32_t> flags_;
   Path path_;
+  const identity::Charge<identity::Kept::OpenFiles> charge_;
 };
 
 // `file` as a T, or null. T has `static constexpr char kType` and a type() that returns its address.

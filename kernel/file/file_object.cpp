@@ -16,6 +16,11 @@ namespace {
 using mem::kPageSize;
 
 constexpr uint64_t kMaxSize = vm::PageStore::kMaxPages * kPageSize;
+// Between the pages of a read or write. What is short is done as a whole, such as the record of a thread's end.
+bool goes_on(const IoBuffer& buffer) {
+  constexpr size_t kShort = 64_KiB;
+  return sched::step() || buffer.remaining() <= kShort;
+}
 constexpr uint64_t page_of(uint64_t offset) { return offset / kPageSize; }
 constexpr uint64_t pages_for(uint64_t size) { return (size + kPageSize - 1) / kPageSize; }
 
@@ -57,8 +62,7 @@ Result<size_t> FileObject::read(IoBuffer& into, uint64_t& offset) {
     if (!moved) return done != 0 ? Result<size_t>(done) : moved;
     offset += *moved;
     done += *moved;
-    if (*moved < part) break;
-    sched::maybe_yield();
+    if (*moved < part || !goes_on(into)) break;
   }
   return done;
 }
@@ -86,8 +90,7 @@ Result<size_t> FileObject::write(IoBuffer& from, uint64_t& offset) {
     offset += *moved;
     done += *moved;
     if (offset > size()) size_.store(offset, std::memory_order_release);
-    if (*moved < part) break;
-    sched::maybe_yield();
+    if (*moved < part || !goes_on(from)) break;
   }
   return done;
 }
@@ -113,13 +116,14 @@ Result<> FileObject::allocate(uint64_t offset, uint64_t length) {
   // Held all the time: a page that somebody could have written to could not be taken back.
   sync::MutexGuard guard(pages_lock_);
   // Seen at once in most cases, without filling memory until nothing is left for others.
-  if (last - first > pages_.count() && !quota_->has_room(last - first - pages_.count())) return Error(Errno::NoSpc);
+  if (last - first > pages_.count() && !quota_->has_room(last - first - pages_.count(), charge_.is_root())) return Error(Errno::NoSpc);
   for (uint64_t index = first; index < last; index++) {
-    if (const Result<> filled = fill_hole(index, made); !filled) {
+    Result<> filled = fill_hole(index, made);
+    if (filled) filled = sched::step();
+    if (!filled) {
       for (uint64_t at = made.next_present(first); at < last; at = made.next_present(at + 1)) remove_pages(at, at + 1);
       return filled;
     }
-    sched::maybe_yield();
   }
   return {};
 }
@@ -173,6 +177,7 @@ Result<> FileObject::adopt_page(uint64_t index, mem::Frame& page) {
   sync::MutexGuard guard(pages_lock_);
   TRY(pages_.put(index, page));
   quota_->used.fetch_add(1, std::memory_order_relaxed);
+  charge_.add_anyway(1);
   return {};
 }
 
@@ -223,11 +228,24 @@ uint64_t FileObject::next_resident(uint64_t index) const {
 }
 
 Result<mem::Frame*> FileObject::writable_page(uint64_t index) {
-  const uint64_t before = pages_.count();
-  if (quota_->full() && pages_.get(index) == nullptr) return Error(Errno::NoSpc);
+  if (pages_.get(index) != nullptr) return pages_.get_writable(index);
+  if (!take_page()) return Error(Errno::NoSpc);
   const auto page = pages_.get_writable(index);
-  quota_->used.fetch_add(pages_.count() - before, std::memory_order_relaxed);
+  if (!page) give_back_pages(1);
   return page;
+}
+
+bool FileObject::take_page() {
+  const bool is_root = charge_.is_root();
+  if (!quota_->take(1, is_root)) return false;
+  if (charge_.add(1, is_root)) return true;
+  quota_->give_back(1);
+  return false;
+}
+
+void FileObject::give_back_pages(uint64_t count) {
+  quota_->give_back(count);
+  charge_.remove(count);
 }
 
 Result<> FileObject::zero_part(uint64_t start, uint64_t end) {
@@ -240,7 +258,7 @@ Result<> FileObject::zero_part(uint64_t start, uint64_t end) {
 void FileObject::remove_pages(uint64_t first, uint64_t last) {
   const uint64_t before = pages_.count();
   pages_.remove(first, last);
-  quota_->used.fetch_sub(before - pages_.count(), std::memory_order_relaxed);
+  give_back_pages(before - pages_.count());
 }
 
 }  // namespace tine::file

@@ -8,6 +8,7 @@
 #include <atomic>
 
 #include "file/io_buffer.h"
+#include "identity/charge.h"
 #include "mem/buffer.h"
 #include "vm/memory_object.h"
 
@@ -15,24 +16,35 @@ namespace tine::file {
 
 class Path;
 
-// Pages that one file system may use; shared with its files, which a mapping can keep longer than the file system.
-class PageQuota final : public RefCounted<PageQuota>, public mem::FromCache<PageQuota> {
- public:
-  explicit PageQuota(uint64_t limit) : limit(limit) {}
-  std::atomic<uint64_t> limit;      // pages
-  std::atomic<uint64_t> used{0};
-  bool full() const { return !has_room(1); }
-  bool has_room(uint64_t pages) const {
-    return used.load(std::memory_order_relaxed) + pages <= limit.load(std::memory_order_relaxed);
+// Of which each file system has so many: pages, inodes. The last `reserve` are root's.
+struct Quota {
+  std::atomic<uint64_t> limit{0}, reserve{0}, used{0};
+
+  bool has_room(uint64_t amount, bool for_root) const {
+    const uint64_t kept = for_root ? 0 : reserve.load(std::memory_order_relaxed);
+    return used.load(std::memory_order_relaxed) + amount + kept <= limit.load(std::memory_order_relaxed);
   }
+  // False: there is no room, nothing is taken.
+  bool take(uint64_t amount, bool for_root) {
+    used.fetch_add(amount, std::memory_order_relaxed);
+    if (has_room(0, for_root)) return true;
+    give_back(amount);
+    return false;
+  }
+  void give_back(uint64_t amount) { used.fetch_sub(amount, std::memory_order_relaxed); }
 };
+
+// The pages of one file system; shared with its files, which a mapping can keep longer than the file system.
+struct PageQuota final : Quota, RefCounted<PageQuota>, mem::FromCache<PageQuota> {};
 
 class FileObject final : public vm::MemoryObject, public mem::FromCache<FileObject> {
  public:
   using mem::FromCache<FileObject>::operator new;
   using mem::FromCache<FileObject>::operator delete;
 
-  FileObject(Ref<PageQuota> quota, Identity identity) : quota_(std::move(quota)), identity_(identity) {}
+  // `payer`: to whom its pages are charged.
+  FileObject(Ref<PageQuota> quota, Identity identity, identity::Payer payer)
+      : quota_(std::move(quota)), identity_(identity), charge_(PagesCharge::take_anyway(std::move(payer), 0)) {}
   ~FileObject() override;
 
   // --- For the file. `offset` is advanced by what was moved. ---
@@ -65,6 +77,9 @@ class FileObject final : public vm::MemoryObject, public mem::FromCache<FileObje
   Result<> zero_part(uint64_t start, uint64_t end) REQUIRES(pages_lock_);    // within one page
   void remove_pages(uint64_t first, uint64_t last) REQUIRES(pages_lock_);
 
+  bool take_page() REQUIRES(pages_lock_);        // counts one more; false: the quota or its user's bound is reached
+  void give_back_pages(uint64_t count) REQUIRES(pages_lock_);
+
   mutable sync::Mutex pages_lock_{"file pages"};
   vm::PageStore pages_ GUARDED_BY(pages_lock_);
   mem::Buffer<char> name_ GUARDED_BY(pages_lock_);
@@ -72,6 +87,8 @@ class FileObject final : public vm::MemoryObject, public mem::FromCache<FileObje
   std::atomic<int> writable_mappings_{0};
   const Ref<PageQuota> quota_;
   const Identity identity_;
+  using PagesCharge = identity::Charge<identity::Kept::FilePages>;
+  PagesCharge charge_ GUARDED_BY(pages_lock_);
 };
 
 }  // namespace tine::file

@@ -20,6 +20,7 @@ struct FileSystemStatistics {
   uint64_t magic = 0;
   uint64_t block_size = 4096;
   uint64_t blocks = 0, free_blocks = 0;
+  uint64_t reserved_blocks = 0;          // the last of the free ones: root's
   uint64_t files = 0, free_files = 0;
 };
 

@@ -6,6 +6,7 @@
 
 #include "base/units.h"
 #include "machine/paging.h"
+#include "sched/scheduler.h"
 #include "vm/user_ptr.h"
 
 namespace tine::file {
@@ -13,10 +14,10 @@ namespace {
 
 constexpr std::byte kZeroes[256]{};
 
-// Moves as much of `size` bytes as it can: all at once, or after a fault page by page, so that the count is exact to
-// the page that faults. `move(done, part)` is one attempt.
+// Moves as much of `size` bytes as it can, at most vm::kCopyPiece: all at once, or after a fault page by page, so that the
+// count is exact to the page that faults. `move(done, part)` is one attempt.
 template <class Move>
-size_t move_until_fault(uintptr_t user, size_t size, Move&& move) {
+size_t move_piece(uintptr_t user, size_t size, Move&& move) {
   if (size == 0 || move(0, size)) return size;
   size_t done = 0;
   while (done < size) {
@@ -25,6 +26,19 @@ size_t move_until_fault(uintptr_t user, size_t size, Move&& move) {
     if (!move(done, part)) break;
     done += part;
   }
+  return done;
+}
+
+// The same for any size, with others running in between; a thread that is to end moves no more.
+template <class Move>
+size_t move_until_fault(uintptr_t user, size_t size, Move&& move) {
+  size_t done = 0;
+  do {
+    const size_t part = std::min(size - done, vm::kCopyPiece);
+    const size_t moved = move_piece(user + done, part, [&](size_t at, size_t piece) { return move(done + at, piece); });
+    done += moved;
+    if (moved < part) break;
+  } while (done < size && sched::step());
   return done;
 }
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Advisory locks: record locks of fcntl(2), owned by a descriptor table, or by an open file (F_OFD_*); and flock(2)'s
 // whole-file locks, owned by an open file. An inode has none of this until the first lock is set.
-// Lock: locks_mutex, one for all files (deadlock detection looks at all waiters); taken without other locks of file/.
-// Source: fcntl(2), flock(2).
+// However many locks a file has, one that conflicts is found in O(log n) (lock_tree.h). Locks: a mutex for each file, taken
+// without other locks of file/; under it, where a thread is going to wait, blocked_mutex, one for all files: deadlock detection
+// follows the waiters from file to file. Source: fcntl(2), flock(2).
 #pragma once
 
 #include <atomic>

@@ -3,6 +3,7 @@
 #include "file/mount.h"
 
 #include "base/late.h"
+#include "file/mount_changes.h"
 
 namespace tine::file {
 
@@ -72,6 +73,19 @@ Result<> check_place(const Mount& mount, const Path& where) REQUIRES(mounts_lock
 
 }  // namespace
 
+namespace {
+constinit std::atomic<uint64_t> change_count{0};
+Late<sched::WaitQueue> changes;
+constinit std::atomic<bool> changes_made{false};
+}  // namespace
+
+sched::WaitQueue& mount_changes() { return *changes; }
+uint64_t mount_change_count() { return change_count.load(); }
+void note_mount_change() {
+  change_count.fetch_add(1);
+  if (changes_made.load(std::memory_order_acquire)) changes->wake_all();
+}
+
 Result<Ref<Mount>> Mount::make(Ref<FileSystem> file_system, Ref<Entry> root, std::string_view source, uint32_t flags) {
   Name name = TRY(Name::make(source));
   return mem::make_ref<Mount>(std::move(file_system), std::move(root), std::move(name), flags);
@@ -93,6 +107,8 @@ Path Mount::mount_point() const {
 }
 
 void set_root_mount(Ref<Mount> mount) {
+  if (!changes_made.load()) changes.construct("mount changes");   // boot: nobody else is there
+  changes_made.store(true, std::memory_order_release);
   sync::SpinGuard guard(mounts_lock);
   table.root = mount.get();
   table.all().push_back(*mount.detach());
@@ -108,10 +124,13 @@ Path root_of_everything() {
 }
 
 Result<> attach(Ref<Mount> mount, const Path& where) {
-  sync::MutexGuard names_guard(where.inode()->file_system.names_lock);
-  sync::SpinGuard guard(mounts_lock);
-  TRY(check_place(*mount, where));
-  table.link(std::move(mount), where);
+  {
+    sync::MutexGuard names_guard(where.inode()->file_system.names_lock);
+    sync::SpinGuard guard(mounts_lock);
+    TRY(check_place(*mount, where));
+    table.link(std::move(mount), where);
+  }
+  note_mount_change();
   return {};
 }
 
@@ -131,19 +150,23 @@ Result<> detach(Mount& mount, Detach how, uint32_t users) {
     if (stranded == nullptr) break;
     child = table.unlink(*stranded);
   }
+  note_mount_change();
   return {};
 }
 
 Result<> move_mount(Mount& mount, const Path& where) {
   MountTable::Unlinked unlinked;
-  sync::MutexGuard names_guard(where.inode()->file_system.names_lock);
-  sync::SpinGuard guard(mounts_lock);
-  TRY(check_place(mount, where));
-  if (!table.attached(mount)) return Error(Errno::Inval);
-  for (const Mount* up = where.mount(); up != nullptr; up = table.parent_of(*up))
-    if (up == &mount) return Error(Errno::Loop);
-  unlinked = table.unlink(mount);
-  table.link(unlinked.self, where);
+  {
+    sync::MutexGuard names_guard(where.inode()->file_system.names_lock);
+    sync::SpinGuard guard(mounts_lock);
+    TRY(check_place(mount, where));
+    if (!table.attached(mount)) return Error(Errno::Inval);
+    for (const Mount* up = where.mount(); up != nullptr; up = table.parent_of(*up))
+      if (up == &mount) return Error(Errno::Loop);
+    unlinked = table.unlink(mount);
+    table.link(unlinked.self, where);
+  }
+  note_mount_change();
   return {};
 }
 

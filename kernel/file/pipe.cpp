@@ -14,18 +14,35 @@ constinit std::atomic<uint64_t> next_number{1};
 
 }  // namespace
 
-Pipe::Pipe() : number(next_number.fetch_add(1, std::memory_order_relaxed)) {}
+constinit PipeLimits pipe_limits;
+
+Pipe::Pipe(identity::Payer payer)
+    : number(next_number.fetch_add(1, std::memory_order_relaxed)),
+      charge_(identity::Charge<identity::Kept::Pipes>::take_anyway(std::move(payer))) {}
 
 Pipe::~Pipe() {
   sync::MutexGuard guard(lock_);
   free_pages(0);
 }
 
+// A user beyond the soft limit gets pipes that are just large enough to work. Source: pipe(7), fs/pipe.c's rule as
+// described there.
+Result<Pipe::PagesCharge> Pipe::charge_pages(const identity::Payer& payer, size_t& capacity) {
+  const uint64_t pages = kDefaultCapacity / kPageSize, soft = pipe_limits.soft.load(std::memory_order_relaxed);
+  const bool has_many = payer.user != nullptr && payer.user->held(identity::Kept::PipePages) + pages > soft;
+  capacity = has_many && soft != 0 && !payer.privileged ? kLeastCapacity : kDefaultCapacity;
+  return PagesCharge::take(payer, Errno::Nfile, capacity / kPageSize);
+}
+
 Result<Ref<Pipe>> Pipe::make() {
-  Ref<Pipe> pipe = TRY(mem::make_ref<Pipe>());
+  identity::Payer payer = identity::current_payer();
+  size_t capacity = 0;
+  PagesCharge charge = TRY(charge_pages(payer, capacity));
+  Ref<Pipe> pipe = TRY(mem::make_ref<Pipe>(std::move(payer)));
   sync::MutexGuard guard(pipe->lock_);
-  pipe->pages_ = TRY(mem::Buffer<mem::Frame*>::make_zeroed(kDefaultCapacity / kPageSize));
-  pipe->capacity_ = kDefaultCapacity;
+  pipe->pages_ = TRY(mem::Buffer<mem::Frame*>::make_zeroed(capacity / kPageSize));
+  pipe->capacity_ = capacity;
+  pipe->pages_charge_ = std::move(charge);
   return pipe;
 }
 
@@ -97,7 +114,7 @@ Result<size_t> Pipe::read(IoBuffer& into, bool non_blocking) {
       }
     }
     // A writer sleeps only for want of room for one atomic write: it is woken when that much is free again.
-    if (has_room_now) writable_.wake_all(kPollOut | kPollWrNorm);
+    if (has_room_now) writable_.wake(kPollOut | kPollWrNorm);
     if (!done || *done != 0) return done;
     if (non_blocking) return Error(Errno::Again);
     TRY(sched::wait_until(readable_, {.name = "pipe read"}, [&] { return used() != 0 || writers_ == 0; }));
@@ -119,7 +136,7 @@ Result<size_t> Pipe::write(IoBuffer& from, bool non_blocking) {
     if (!moved) return or_done(moved.error());
     if (*moved != 0) {
       done += *moved;
-      readable_.wake_all(kPollIn | kPollRdNorm);
+      readable_.wake(kPollIn | kPollRdNorm);
       if (from.remaining() == 0) return done;
     }
     if (non_blocking) return or_done(Errno::Again);
@@ -176,12 +193,31 @@ Result<> Pipe::wait_for_writer(uint32_t opens_before) {
   return sched::wait_until(opened_, {.name = "fifo"}, [&] { return writers_ != 0 || writer_opens_ != opens_before; });
 }
 
+// Charges for `pages` instead of what the capacity was. Perm: more than before, and a limit is in the way.
+Result<> Pipe::recharge(uint64_t pages, bool privileged) {
+  const uint64_t before = capacity() / kPageSize;
+  if (pages <= before) {
+    pages_charge_.remove(before - pages);
+    return {};
+  }
+  const uint64_t soft = pipe_limits.soft.load(std::memory_order_relaxed);
+  const Ref<identity::UserRecord>& user = pages_charge_.user();
+  const uint64_t held = user != nullptr ? user->held(identity::Kept::PipePages) : 0;
+  if (!privileged && soft != 0 && held + pages - before > soft) return Error(Errno::Perm);
+  if (!pages_charge_.add(pages - before, privileged)) return Error(Errno::Perm);
+  return {};
+}
+
 Result<size_t> Pipe::set_capacity(size_t bytes) {
-  if (bytes > kLargestCapacity) return Error(Errno::Inval);
+  constexpr size_t kLargestBuffer = size_t{1} << 31;
+  const identity::Payer payer = identity::current_payer();
+  if (bytes > kLargestBuffer) return Error(Errno::Inval);
   const size_t capacity = std::bit_ceil(std::max(bytes, kPageSize));
+  if (capacity > pipe_limits.largest && !payer.privileged) return Error(Errno::Perm);
   auto pages = TRY(mem::Buffer<mem::Frame*>::make_zeroed(capacity / kPageSize));
   sync::MutexGuard guard(lock_);
   if (used() > capacity) return Error(Errno::Busy);
+  TRY(recharge(capacity / kPageSize, payer.privileged));
   // The bytes move to the front of the new ring.
   std::swap(pages, pages_);
   const size_t old_head = std::exchange(head_, 0);
@@ -204,11 +240,13 @@ Result<size_t> Pipe::set_capacity(size_t bytes) {
     std::swap(pages, pages_);
     head_ = old_head;
     capacity_ = old_capacity;
+    pages_charge_.remove(capacity / kPageSize);
+    pages_charge_.add_anyway(old_capacity / kPageSize);
   }
   for (mem::Frame* page : pages.span())
     if (page != nullptr) mem::release(*page);
   if (!moved) return Error(moved.error());
-  writable_.wake_all(kPollOut | kPollWrNorm);
+  writable_.wake(kPollOut | kPollWrNorm);
   return capacity;
 }
 

@@ -9,19 +9,30 @@
 
 #include "file/file.h"
 #include "file/inode.h"
+#include "identity/charge.h"
 #include "mem/buffer.h"
 #include "mem/frame.h"
 #include "sched/wait_queue.h"
 
 namespace tine::file {
 
+// fs.pipe-*: the largest capacity that fcntl(F_SETPIPE_SZ) gives an ordinary user, in bytes, and from how many pages in all
+// pipes of a user on new ones are small; 0: never. The hard bound is that of Kept::PipePages. Source: pipe(7).
+struct PipeLimits {
+  std::atomic<uint32_t> largest{1u << 20};
+  std::atomic<uint64_t> soft{16384};
+};
+extern PipeLimits pipe_limits;
+
 class Pipe final : public Attachment, public mem::FromCache<Pipe> {
  public:
   static constexpr size_t kAtomic = 4096;                 // PIPE_BUF
-  static constexpr size_t kDefaultCapacity = 65536, kLargestCapacity = size_t{1} << 20;   // pipe-max-size
+  static constexpr size_t kDefaultCapacity = 65536;
+  static constexpr size_t kLeastCapacity = 2 * mem::kPageSize;   // of pipes of a user who has many
 
+  // Charged to the running thread's user by what it may hold at most. NFile: that user may have no more.
   static Result<Ref<Pipe>> make();
-  Pipe();
+  explicit Pipe(identity::Payer payer);
   ~Pipe() override;
 
   Result<size_t> read(IoBuffer& into, bool non_blocking);      // 0: no writer and nothing left
@@ -42,7 +53,8 @@ class Pipe final : public Attachment, public mem::FromCache<Pipe> {
 
   size_t used() const { return used_.load(std::memory_order_relaxed); }
   size_t capacity() const { return capacity_.load(std::memory_order_relaxed); }
-  // At least `bytes`, in whole pages, a power of two of them. Busy when more is in the pipe. Gives the new capacity.
+  // At least `bytes`, in whole pages, a power of two of them. Busy when more is in the pipe; Perm when that is beyond a
+  // limit (PipeLimits). Gives the new capacity.
   Result<size_t> set_capacity(size_t bytes);
 
   const uint64_t number;                                       // its inode number
@@ -59,7 +71,13 @@ class Pipe final : public Attachment, public mem::FromCache<Pipe> {
   Result<size_t> fill(IoBuffer& from) REQUIRES(lock_);
   Result<size_t> drain(IoBuffer& into) REQUIRES(lock_);
 
+  using PagesCharge = identity::Charge<identity::Kept::PipePages>;
+  static Result<PagesCharge> charge_pages(const identity::Payer& payer, size_t& capacity);
+  Result<> recharge(uint64_t pages, bool privileged) REQUIRES(lock_);
+
+  const identity::Charge<identity::Kept::Pipes> charge_;
   sync::Mutex lock_{"pipe"};
+  PagesCharge pages_charge_ GUARDED_BY(lock_);   // for the capacity
   mem::Buffer<mem::Frame*> pages_ GUARDED_BY(lock_);
   size_t head_ GUARDED_BY(lock_) = 0;                          // where the oldest byte is
   std::atomic<size_t> used_{0};                                // these change under lock_, and are read by waiters

@@ -17,7 +17,10 @@ constexpr uint64_t kTmpfsMagic = 0x01021994;
 
 class TmpfsDirectory final : public TmpfsInode, public mem::FromCache<TmpfsDirectory> {
  public:
-  TmpfsDirectory(Tmpfs& tmpfs, const NewInode& what) : TmpfsInode(tmpfs, what), tmpfs_(tmpfs) { links = 2; }
+  TmpfsDirectory(Tmpfs& tmpfs, const NewInode& what, TmpfsPlace place)
+      : TmpfsInode(tmpfs, what, std::move(place)), tmpfs_(tmpfs) {
+    links = 2;
+  }
 
   NameTable names;
 
@@ -34,7 +37,12 @@ class TmpfsDirectory final : public TmpfsInode, public mem::FromCache<TmpfsDirec
 
   Result<> link(Entry& here, std::string_view name, Inode& target) override {
     if (target.links == std::numeric_limits<uint32_t>::max()) return Error(Errno::Mlink);
-    TRY(add(here, name, Ref<Inode>(&target)));
+    const bool is_further = target.links != 0;   // not the first one of what O_TMPFILE made
+    if (is_further) TRY(tmpfs_.take_link());
+    if (const auto added = add(here, name, Ref<Inode>(&target)); !added) {
+      if (is_further) tmpfs_.give_back_link();
+      return Error(added.error());
+    }
     target.links.fetch_add(1);
     target.touch_changed();
     return {};
@@ -88,7 +96,9 @@ class TmpfsDirectory final : public TmpfsInode, public mem::FromCache<TmpfsDirec
  private:
   Result<Ref<Entry>> add(Entry& here, std::string_view name, Ref<Inode> inode) {
     const bool is_directory = inode->is_directory();
+    auto charge = TRY(identity::Charge<identity::Kept::Names>::take(identity::current_payer(), Errno::NoSpc));
     Ref<Entry> entry = TRY(Entry::make(Ref<Entry>(&here), name, std::move(inode)));
+    entry->charge = std::move(charge);
     names.insert(entry);
     if (is_directory) links.fetch_add(1);
     touch_modified();
@@ -101,8 +111,8 @@ class TmpfsDirectory final : public TmpfsInode, public mem::FromCache<TmpfsDirec
       if (!static_cast<TmpfsDirectory&>(inode).names.empty()) return Error(Errno::NotEmpty);
       inode.links = 0;
       links.fetch_sub(1);
-    } else {
-      inode.links.fetch_sub(1);
+    } else if (inode.links.fetch_sub(1) > 1) {
+      tmpfs_.give_back_link();
     }
     inode.touch_changed();
     return {};
@@ -113,8 +123,17 @@ class TmpfsDirectory final : public TmpfsInode, public mem::FromCache<TmpfsDirec
 
 class TmpfsSymlink final : public TmpfsInode, public mem::FromCache<TmpfsSymlink> {
  public:
-  TmpfsSymlink(Tmpfs& tmpfs, const NewInode& what) : TmpfsInode(tmpfs, what) {}
+  TmpfsSymlink(Tmpfs& tmpfs, const NewInode& what, TmpfsPlace place)
+      : TmpfsInode(tmpfs, what, std::move(place)), quota_(tmpfs.quota()) {}
+  ~TmpfsSymlink() override {
+    if (has_page_) quota_->give_back(1);
+  }
+  // A long target counts as a page of the file system, as on Linux; a short one goes with its inode.
   Result<> set_target(std::string_view target) {
+    if (target.size() >= kShortTarget) {
+      page_charge_ = TRY(take_page());
+      has_page_ = true;
+    }
     target_ = TRY(mem::Buffer<char>::make(target.size()));
     std::memcpy(target_.data(), target.data(), target.size());
     return {};
@@ -123,13 +142,30 @@ class TmpfsSymlink final : public TmpfsInode, public mem::FromCache<TmpfsSymlink
   Result<std::string_view> read_link(std::span<char>) override { return std::string_view(target_.data(), target_.size()); }
 
  private:
+  static constexpr size_t kShortTarget = 128;
+  using PageCharge = identity::Charge<identity::Kept::FilePages>;
+
+  Result<PageCharge> take_page() {
+    auto charge = TRY(PageCharge::take(identity::current_payer(), Errno::NoSpc));
+    if (!quota_->take(1, charge.is_root())) return Error(Errno::NoSpc);
+    return charge;
+  }
+
+  const Ref<PageQuota> quota_;
+  bool has_page_ = false;
+  PageCharge page_charge_;
   mem::Buffer<char> target_;
 };
 
 class TmpfsSpecial final : public TmpfsInode, public mem::FromCache<TmpfsSpecial> {
  public:
-  TmpfsSpecial(Tmpfs& tmpfs, const NewInode& what) : TmpfsInode(tmpfs, what) { device = what.device; }
+  TmpfsSpecial(Tmpfs& tmpfs, const NewInode& what, TmpfsPlace place) : TmpfsInode(tmpfs, what, std::move(place)) {
+    device = what.device;
+  }
 };
+
+// Of a file system whose size nobody has chosen, so much is root's.
+constexpr uint64_t kReservedPart = 32;
 
 uint64_t half_of_memory() { return mem::count_frames().total / 2; }
 
@@ -168,18 +204,19 @@ Result<Tmpfs::Options> Tmpfs::parse_options(std::string_view text) {
 }
 
 Result<Ref<Tmpfs>> Tmpfs::make(const char* type_name, const Options& options) {
-  const uint64_t pages = options.pages != 0 ? options.pages : half_of_memory();
-  Ref<PageQuota> quota = TRY(mem::make_ref<PageQuota>(pages));
-  Ref<Tmpfs> tmpfs = TRY(mem::make_ref<Tmpfs>(type_name, std::move(quota),
-                                              options.inodes != 0 ? options.inodes : half_of_memory()));
+  const auto set = [](Quota& quota, uint64_t chosen) {
+    quota.limit = chosen != 0 ? chosen : half_of_memory();
+    quota.reserve = chosen != 0 ? 0 : half_of_memory() / kReservedPart;
+  };
+  Ref<PageQuota> quota = TRY(mem::make_ref<PageQuota>());
+  set(*quota, options.pages);
+  Ref<Tmpfs> tmpfs = TRY(mem::make_ref<Tmpfs>(type_name, std::move(quota)));
+  set(tmpfs->inodes_, options.inodes);
   Ref<Inode> inode = TRY(tmpfs->make_inode(
       {.mode = mode_of(FileType::Directory) | options.mode, .uid = options.uid, .gid = options.gid}));
   tmpfs->root_ = TRY(Entry::make(nullptr, "", std::move(inode)));
   return tmpfs;
 }
-
-Tmpfs::Tmpfs(const char* type_name, Ref<PageQuota> quota, uint64_t inode_limit)
-    : FileSystem(type_name), quota_(std::move(quota)), inode_limit_(inode_limit) {}
 
 Tmpfs::~Tmpfs() { root_.reset(); }
 
@@ -187,10 +224,12 @@ Result<> Tmpfs::change_options(const Options& options) {
   if (options.pages != 0) {
     if (options.pages < quota_->used) return Error(Errno::Inval);
     quota_->limit = options.pages;
+    quota_->reserve = 0;
   }
   if (options.inodes != 0) {
-    if (options.inodes < inode_count_) return Error(Errno::Inval);
-    inode_limit_ = options.inodes;
+    if (options.inodes < inodes_.used) return Error(Errno::Inval);
+    inodes_.limit = options.inodes;
+    inodes_.reserve = 0;
   }
   return {};
 }
@@ -201,8 +240,10 @@ void Tmpfs::statistics(FileSystemStatistics& into) {
   into.block_size = mem::kPageSize;
   into.blocks = limit;
   into.free_blocks = limit > used ? limit - used : 0;
-  into.files = inode_limit_;
-  into.free_files = inode_limit_ > inode_count_ ? inode_limit_ - inode_count_ : 0;
+  into.reserved_blocks = quota_->reserve;
+  const uint64_t files = inodes_.limit, taken = inodes_.used;
+  into.files = files;
+  into.free_files = files > taken ? files - taken : 0;
 }
 
 // Takes the tree apart from its leaves, without recursion.
@@ -222,31 +263,41 @@ void Tmpfs::shut_down() {
 }
 
 Result<Ref<Inode>> Tmpfs::make_inode(const NewInode& what) {
-  if (inode_count_.load(std::memory_order_relaxed) >= inode_limit_) return Error(Errno::NoSpc);
+  TmpfsPlace place = TRY(TmpfsPlace::take(*this));
   switch (type_of(what.mode)) {
     case FileType::Directory:
-      return Ref<Inode>(TRY(mem::make_ref<TmpfsDirectory>(*this, what)));
+      return Ref<Inode>(TRY(mem::make_ref<TmpfsDirectory>(*this, what, std::move(place))));
     case FileType::Regular: {
-      auto inode = TRY(mem::make_ref<TmpfsRegular>(*this, what));
+      auto inode = TRY(mem::make_ref<TmpfsRegular>(*this, what, std::move(place)));
       TRY(inode->make_object(*this));
       return Ref<Inode>(std::move(inode));
     }
     case FileType::Symlink: {
-      auto inode = TRY(mem::make_ref<TmpfsSymlink>(*this, what));
+      auto inode = TRY(mem::make_ref<TmpfsSymlink>(*this, what, std::move(place)));
       TRY(inode->set_target(what.target));
       return Ref<Inode>(std::move(inode));
     }
     default:
-      return Ref<Inode>(TRY(mem::make_ref<TmpfsSpecial>(*this, what)));
+      return Ref<Inode>(TRY(mem::make_ref<TmpfsSpecial>(*this, what, std::move(place))));
   }
 }
 
-TmpfsInode::TmpfsInode(Tmpfs& tmpfs, const NewInode& what)
-    : Inode(tmpfs, tmpfs.next_inode_number(), what.mode, what.uid, what.gid) {
-  tmpfs.inode_count_.fetch_add(1, std::memory_order_relaxed);
+Result<> Tmpfs::take_link() {
+  const identity::Payer payer = identity::current_payer();
+  if (!inodes_.take(1, payer.is_root())) return Error(Errno::NoSpc);
+  return {};
 }
 
-TmpfsInode::~TmpfsInode() { static_cast<Tmpfs&>(file_system).inode_count_.fetch_sub(1, std::memory_order_relaxed); }
+Result<TmpfsPlace> TmpfsPlace::take(Tmpfs& tmpfs) {
+  const identity::Payer payer = identity::current_payer();
+  auto charge = TRY(Charge::take(payer, Errno::NoSpc));
+  if (!tmpfs.inodes_.take(1, payer.is_root())) return Error(Errno::NoSpc);
+  return TmpfsPlace(&tmpfs, std::move(charge));
+}
+
+TmpfsPlace::~TmpfsPlace() {
+  if (tmpfs_ != nullptr) tmpfs_->inodes_.give_back(1);
+}
 
 Mount& hidden_mount() { return *the_hidden_mount; }
 

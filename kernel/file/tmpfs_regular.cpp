@@ -85,7 +85,8 @@ class OpenRegular final : public SeekableFile, public mem::FromCache<OpenRegular
 }  // namespace
 
 Result<> TmpfsRegular::make_object(Tmpfs& tmpfs) {
-  object_ = TRY(mem::make_ref<FileObject>(tmpfs.quota(), vm::MemoryObject::Identity{tmpfs.device, number}));
+  object_ = TRY(mem::make_ref<FileObject>(tmpfs.quota(), vm::MemoryObject::Identity{tmpfs.device, number},
+                                          identity::current_payer()));
   return {};
 }
 

@@ -50,6 +50,7 @@ Result<> UnixEndpoint::listen(unsigned backlog, UnixCredentials credentials) {
     backlog_limit_ = backlog;
     credentials_ = credentials;
   }
+  UnixInFlight::note_listener(*this);
   changed_.wake_all(kAllEvents);  // a longer backlog may let somebody in
   return {};
 }
@@ -114,7 +115,7 @@ Result<> UnixEndpoint::connect(UnixEndpoint& target, UnixCredentials credentials
         lock_.unlock();
         target.backlog_.push_back(*server.detach());  // takes over the reference
       }
-      target.changed_.wake_all(kPollIn | kPollRdNorm);
+      target.changed_.wake(kPollIn | kPollRdNorm);
       changed_.wake_all(kAllEvents);
       return {};
     }
@@ -158,7 +159,7 @@ Result<Ref<UnixEndpoint>> UnixEndpoint::accept(bool wait) {
     sync::SpinGuard guard(accepted->lock_);
     accepted->never_accepted_ = false;
   }
-  changed_.wake_all(kPollOut | kPollWrNorm);  // room in the backlog
+  changed_.wake(kPollOut | kPollWrNorm);  // room in the backlog
   return accepted;
 }
 
@@ -203,9 +204,6 @@ void UnixEndpoint::close() {
   Ref<UnixAddress> address;
   bool refused_connection;
   {
-    // Taking messages with files out of the queue changes the in-flight graph.
-    sync::MutexGuard in_flight_guard(UnixInFlight::mutex);
-    in_flight.file = nullptr;
     sync::SpinGuard guard(lock_);
     // A connection that was never accepted shares its listener's name, which is not its own to give up.
     address = address_;
@@ -215,9 +213,8 @@ void UnixEndpoint::close() {
     unread.splice(unread.end(), queue_);
     refused.splice(refused.end(), backlog_);
     peer = replace_peer({});
-    for (UnixMessage& message : unread)
-      if (message.files) UnixInFlight::leave(*message.files);
   }
+  UnixInFlight::leave_all(unread);
   if (address != nullptr && address->owner() == this) {
     address->set_owner(nullptr);
     if (address->is_abstract()) withdraw_abstract(*address);

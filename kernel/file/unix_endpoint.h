@@ -59,7 +59,7 @@ class UnixEndpoint : public RefCounted<UnixEndpoint>,
                      public mem::FromCache<UnixEndpoint>,
                      public boost::intrusive::list_base_hook<> {  // in a listener's backlog
  public:
-  UnixEndpoint(UnixType type, UnixCredentials credentials) : type(type), credentials_(credentials) {}
+  UnixEndpoint(UnixType type, UnixCredentials credentials) : type(type), credentials_(credentials) {}   // no lock held
   ~UnixEndpoint();
 
   const UnixType type;
@@ -117,7 +117,7 @@ class UnixEndpoint : public RefCounted<UnixEndpoint>,
   class RoomRelay final : public sched::Waiter {
    public:
     explicit RoomRelay(UnixEndpoint& sender) : sender_(sender) {}
-    bool on_wake(uint32_t events) override { return sender_.changed_.wake_all(events) != 0; }
+    bool on_wake(uint32_t events) override { return sender_.changed_.wake(events) != 0; }
 
    private:
     UnixEndpoint& sender_;
@@ -162,6 +162,9 @@ class UnixEndpoint : public RefCounted<UnixEndpoint>,
   sync::Mutex reader_lock_{"unix reader"};
   sched::WaitQueue changed_{"unix socket queue"};
   sched::WaitQueue room_{"unix socket room"};  // datagrams: senders to this socket
+  // Bounded by open files and by the backlogs of listeners.
+  const identity::Charge<identity::Kept::Sockets> charge_ =
+      identity::Charge<identity::Kept::Sockets>::take_anyway(identity::current_payer());
   RoomRelay room_relay_{*this};                // in the peer's room_, once that was found full
 
  public:
@@ -171,6 +174,9 @@ class UnixEndpoint : public RefCounted<UnixEndpoint>,
     unsigned count = 0;        // references that messages hold to it
     unsigned unexplained = 0;  // during a collection: those not seen in a suspect's queue
     bool suspect = false;
+    bool listens = false;
+    bool listed = false;         // among those that a collection looks at
+    UnixFilesMessages messages;  // with files, in its queue
     UnixEndpoint* previous = nullptr;
     UnixEndpoint* next = nullptr;
     UnixEndpoint* next_to_visit = nullptr;

@@ -10,7 +10,7 @@ namespace tine::file {
 UnixMessage::~UnixMessage() {
   if (sender == nullptr) return;
   sender->sent_.fetch_sub(charge());
-  sender->changed_.wake_all(kPollOut | kPollWrNorm);
+  sender->changed_.wake(kPollOut | kPollWrNorm);
 }
 
 namespace {

@@ -9,7 +9,7 @@
 #include "base/ref.h"
 #include "file/file.h"
 #include "file/unix_address.h"
-#include "identity/user_record.h"
+#include "identity/charge.h"
 #include "mem/buffer.h"
 
 namespace tine::file {
@@ -32,7 +32,10 @@ struct PassedFiles : mem::FromCache<PassedFiles> {
 };
 using PassedFilesPtr = std::unique_ptr<PassedFiles>;
 
-struct UnixMessage : boost::intrusive::list_base_hook<>, mem::FromCache<UnixMessage> {
+struct UnixFilesTag;
+using UnixFilesHook = boost::intrusive::list_base_hook<boost::intrusive::tag<UnixFilesTag>>;
+
+struct UnixMessage : boost::intrusive::list_base_hook<>, UnixFilesHook, mem::FromCache<UnixMessage> {
   // What a message costs its sender besides the data, so that many small ones are bounded too.
   static constexpr size_t kOverhead = 256;
   // A message's share of its sender's buffer is given back when the message goes.
@@ -44,12 +47,16 @@ struct UnixMessage : boost::intrusive::list_base_hook<>, mem::FromCache<UnixMess
   Ref<UnixAddress> from;  // datagrams: the sender's name then
   UnixCredentials credentials;
   PassedFilesPtr files;
+  UnixEndpoint* receiver = nullptr;  // in whose queue it is: of messages with files, under UnixInFlight::mutex
+  identity::Charge<identity::Kept::MessageBytes> kept;
 
   size_t left() const { return data.size() - start; }
   size_t charge() const { return data.size() + kOverhead; }
 };
 
 using UnixMessages = boost::intrusive::list<UnixMessage, boost::intrusive::constant_time_size<false>>;
+using UnixFilesMessages = boost::intrusive::list<UnixMessage, boost::intrusive::base_hook<UnixFilesHook>,
+                                                 boost::intrusive::constant_time_size<false>>;
 
 // Deletes messages. Dropping the last reference to a passed socket closes it and so drops the messages in its
 // queue, with sockets in them in turn: the recursion is made a list, which one thread at a time works off. No

@@ -22,13 +22,12 @@ Result<Ref<UnixSocket>> UnixSocket::create(Ref<UnixEndpoint> endpoint, uint32_t 
 
 UnixSocket::UnixSocket(Ref<UnixEndpoint> endpoint, uint32_t flags)
     : File(flags, Path()), endpoint_(std::move(endpoint)), inode_(last_inode.fetch_add(1) + 1) {
-  sync::MutexGuard guard(UnixInFlight::mutex);
-  endpoint_->in_flight.file = this;
+  endpoint_->in_flight.file = this;  // before it can be passed to anybody
 }
 
 UnixSocket::~UnixSocket() {
   endpoint_->close();
-  if (UnixInFlight::any()) UnixInFlight::collect();
+  UnixInFlight::request_collection();
 }
 
 Result<size_t> UnixSocket::read(IoBuffer& into, uint64_t*) {

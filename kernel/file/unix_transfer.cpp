@@ -49,6 +49,8 @@ Result<UnixMessage*> UnixEndpoint::make_message(UnixSend& request, size_t size) 
   auto message = std::unique_ptr<UnixMessage>(TRY(mem::make<UnixMessage>()));
   message->data = TRY(mem::Buffer<std::byte>::make(size));
   if (size != 0 && TRY(request.data.take(message->data.data(), size)) != size) return Error(Errno::Fault);
+  using Charge = identity::Charge<identity::Kept::MessageBytes>;
+  message->kept = TRY(Charge::take(identity::current_payer(), Errno::NoBufs, message->charge()));
   message->credentials = request.credentials;
   message->files = std::move(request.files);
   message->sender = this;
@@ -65,21 +67,21 @@ Result<> UnixEndpoint::push(UnixMessage& message) {
     queue_.push_back(message);
     if (is_datagram()) queued_ += message.charge();
   }
-  changed_.wake_all(kPollIn | kPollRdNorm);
+  changed_.wake(kPollIn | kPollRdNorm);
   return {};
 }
 
 Result<> UnixEndpoint::deliver(UnixEndpoint& target, UnixMessage& message) {
   Result<> result;
   if (message.files) {
-    if (UnixInFlight::much() || UnixInFlight::too_many(*message.files)) UnixInFlight::collect();
+    if (UnixInFlight::too_many(*message.files)) (void)UnixInFlight::collect_if_due();
     sync::MutexGuard guard(UnixInFlight::mutex);
     if (UnixInFlight::too_many(*message.files)) {
       result = Error(Errno::TooManyRefs);
     } else {
-      UnixInFlight::enter(*message.files);
+      UnixInFlight::enter(message, target);
       result = target.push(message);
-      if (!result) UnixInFlight::leave(*message.files);
+      if (!result) UnixInFlight::leave(message);
     }
   } else {
     result = target.push(message);
@@ -193,9 +195,10 @@ Result<> UnixEndpoint::take_files(UnixReceive& request, UnixMessage& message) {
     copy->count = message.files->count;
     std::copy_n(message.files->files, copy->count, copy->files);
     request.files = std::move(copy);
+    UnixInFlight::note_change();
     return {};
   }
-  UnixInFlight::leave(*message.files);
+  UnixInFlight::leave(message);
   // A collection looks at `files` under the mutex and the queue's lock; the former is held.
   request.files = std::move(message.files);
   return {};
@@ -208,7 +211,7 @@ void UnixEndpoint::consume(UnixMessage& message, UnixReceive& request) {
     queue_.erase(queue_.iterator_to(message));
     if (is_datagram()) queued_ -= message.charge();
   }
-  if (room_.has_waiters()) room_.wake_all(kPollOut | kPollWrNorm | kPollWrBand);
+  if (room_.has_waiters()) room_.wake(kPollOut | kPollWrNorm | kPollWrBand);
   delete &message;  // its files, if any, have been taken out
 }
 

@@ -53,16 +53,19 @@ UserRecord::~UserRecord() {
   if (is_linked()) made_table().erase(made_table().iterator_to(*this));
 }
 
-bool UserRecord::charge_process(uint64_t limit) {
-  uint32_t count = processes.load(std::memory_order_relaxed);
-  while (count < limit)
-    if (processes.compare_exchange_weak(count, count + 1, std::memory_order_relaxed)) return true;
-  return false;
+uint64_t UserRecord::bytes_kept_for_processes() const {
+  uint64_t bytes = 0;
+  for (size_t i = 0; i < kKeptKinds; i++)
+    if (!kKept[i].lasting) bytes += held(static_cast<Kept>(i)) * kKept[i].bytes;
+  return bytes;
 }
 
-void UserRecord::uncharge_process() {
-  [[maybe_unused]] const uint32_t before = processes.fetch_sub(1, std::memory_order_relaxed);
-  DEBUG_ASSERT(before != 0);
+Ref<UserRecord> next_user(Uid uid) {
+  sync::SpinGuard guard(user_table_lock);
+  UserRecord* next = nullptr;
+  for (UserRecord& user : made_table())
+    if (user.uid >= uid && (next == nullptr || user.uid < next->uid) && user.ref_count() != 0) next = &user;
+  return next != nullptr && next->try_ref() ? Ref<UserRecord>(next, /*add_ref=*/false) : nullptr;
 }
 
 Result<Ref<UserRecord>> find_or_make_user(Uid uid) {

@@ -12,6 +12,8 @@ namespace tine::process {
 
 namespace {
 
+using identity::Kept;
+
 // What is counted twice: in the tables, and here by going through the lists.
 struct Counts {
   unsigned processes = 0, threads = 0;
@@ -20,28 +22,31 @@ struct Counts {
 // Ordinary users' processes by user; there are few users.
 class UserCounts {
  public:
-  void add(Ref<identity::UserRecord> user) {
-    const auto end = users_.begin() + size_;
-    const auto found = std::ranges::find(users_.begin(), end, user, &Entry::user);
-    if (found != end) ++found->processes;
-    else if (size_ < users_.size()) users_[size_++] = {std::move(user), 1};
+  void add(Ref<identity::UserRecord> user, unsigned threads) {
+    auto at = std::ranges::find(users_.begin(), users_.begin() + size_, user, &Entry::user);
+    if (at == users_.end()) return;
+    if (at == users_.begin() + size_) users_[size_++].user = std::move(user);
+    ++at->processes;
+    at->threads += std::max(threads, 1u);   // a zombie counts as one
   }
-  bool match() const {
-    return std::all_of(users_.begin(), users_.begin() + size_,
-                       [](const Entry& entry) { return entry.user->processes.load() == entry.processes; });
-  }
+  bool match() const { return std::all_of(users_.begin(), users_.begin() + size_, matches); }
   void tell(AuditReport& report) const {
-    for (const Entry& entry : std::span(users_).first(size_))
-      if (entry.user->processes.load() != entry.processes)
-        report.problem("user %u is counted %u processes and has %u", entry.user->uid, entry.user->processes.load(),
-                       entry.processes);
+    for (const Entry& entry : std::span(users_).first(size_)) {
+      if (matches(entry)) continue;
+      report.problem("user %u is counted %u processes with %u threads and has %u with %u", entry.user->uid,
+                     static_cast<unsigned>(entry.user->held(Kept::Processes)),
+                     static_cast<unsigned>(entry.user->held(Kept::Threads)), entry.processes, entry.threads);
+    }
   }
 
  private:
   struct Entry {
     Ref<identity::UserRecord> user;
-    unsigned processes = 0;
+    unsigned processes = 0, threads = 0;
   };
+  static bool matches(const Entry& entry) {
+    return entry.user->held(Kept::Processes) == entry.processes && entry.user->held(Kept::Threads) == entry.threads;
+  }
   std::array<Entry, 32> users_;
   size_t size_ = 0;
 };
@@ -67,7 +72,7 @@ void take(Census& census) {
   sync::SpinGuard guard(tree_lock);
   for (const Process& process : all_processes()) {
     ++census.counts.processes;
-    census.users.add(process.credentials()->user);
+    census.users.add(process.credentials()->user, process.thread_count.load());
     census.wrong_links += wrong_children(process.children, process, LifeState::Alive) +
                           wrong_children(process.zombies, process, LifeState::Zombie);
     census.wrong_links += process.group == nullptr || process.parent == nullptr || find_process(process.pid()) != &process;

@@ -142,6 +142,7 @@ vm::Layout choose_layout(const ElfLayout& program) {
       interpreter.layout().position_independent ? TRY(place_among_mappings(space, interpreter.layout())) : 0;
   TRY(interpreter.map(space, bias));
   loaded.interpreter_base = bias;
+  loaded.interpreter = file;
   loaded.pins = TRY(interpreter.pins(bias));
   loaded.start = bias + interpreter.layout().entry;
   return {};

@@ -22,6 +22,7 @@ struct LoadedProgram {
   uintptr_t entry = 0;  // the program's own
   uintptr_t header_table = 0;
   unsigned header_count = 0;
+  Ref<file::File> interpreter;     // null: there is none
   uintptr_t interpreter_base = 0;  // how far it was moved; 0: there is none
   bool wx_needed = false;    // says its file: its process is marked, which changes nothing else
   Ref<const PinTable> pins;  // the dynamic linker's, or a static program's; null: its file has none

@@ -130,7 +130,9 @@ Result<> NewProgram::show_arguments() {
 
 bool NewProgram::is_dumpable() const {
   const identity::Credentials& who = *credentials;
-  return !set_id && who.euid == who.ruid && who.egid == who.rgid && file->inode()->allows(who, identity::kMayRead);
+  const auto readable = [&who](const file::File& program) { return program.inode()->allows(who, identity::kMayRead); };
+  return !set_id && who.euid == who.ruid && who.egid == who.rgid && readable(*file) &&
+         (loaded.interpreter == nullptr || readable(*loaded.interpreter));
 }
 
 Result<> NewProgram::load(Process& process) {

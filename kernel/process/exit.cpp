@@ -48,6 +48,7 @@ bool leave_to_others(Process& process, Thread& thread, int status) {
   if (process.thread_count.load() > 1) {
     thread.leave_memory();
     unlink_thread(process, thread);
+    process.uncharge_thread();
     return true;
   }
   process.set(kExiting);

@@ -68,7 +68,7 @@ class ForkReservation {
 };
 
 Result<> ForkReservation::count_in() {
-  const bool privileged = credentials_->ruid == 0;
+  const bool privileged = passes_limits(*credentials_);
   Slot thread_slot = TRY(thread_slots().take(privileged));
   Slot process_slot = TRY(process_slots().take(privileged));
   UserCharge charge =

@@ -36,6 +36,11 @@ Result<Part> Inspector::part_of(const Process& target, Part Process::* part) con
 Result<Ref<vm::AddressSpace>> Inspector::memory_of(const Process& target) const {
   return part_of(target, &Process::address_space_);
 }
+Result<Ref<vm::AddressSpace>> Inspector::memory_of_traced(const Process& target) const {
+  sync::SpinGuard guard(target.lock);
+  const bool open = target.has(kDumpable) || credentials_->capable(identity::Capability::SysPtrace);
+  return open ? Result<Ref<vm::AddressSpace>>(target.address_space_) : Error(Errno::Io);
+}
 Result<Ref<file::FsContext>> Inspector::fs_of(const Process& target) const { return part_of(target, &Process::fs_); }
 Result<Ref<file::DescriptorTable>> Inspector::descriptors_of(const Process& target) const {
   return part_of(target, &Process::descriptors_);

@@ -24,6 +24,9 @@ class Inspector {
 
   // Parts of `target`; null if it has none, as a zombie. Errors as above.
   Result<Ref<vm::AddressSpace>> memory_of(const Process& target) const;
+  // The memory of a process that `who` traces already: the right to begin is not asked for again, but a program that
+  // nobody may read is closed to its tracer too. Io.
+  Result<Ref<vm::AddressSpace>> memory_of_traced(const Process& target) const;
   Result<Ref<file::FsContext>> fs_of(const Process& target) const;
   Result<file::Path> executable_of(const Process& target) const;
   Result<Ref<file::DescriptorTable>> descriptors_of(const Process& target) const;

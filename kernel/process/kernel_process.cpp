@@ -89,4 +89,12 @@ Result<> start_idle_processes() {
   return {};
 }
 
+Result<> start_kernel_process(const char* name, void (*function)(void*)) {
+  ForkRequest request = kernel_process_request(name, function, nullptr);
+  // Low pids are not for these: 1 is the first program's.
+  request.with(ForkFlag::NoZombie).with(ForkFlag::HighPid);
+  TRY(fork(current(), request));
+  return {};
+}
+
 }  // namespace tine::process

@@ -13,4 +13,7 @@ Result<> start_process_zero(void (*function)(void*), void* argument);
 // Boot, once all CPUs run and before process 1: gives each of them a process for the time when there is nothing to do.
 Result<> start_idle_processes();
 
+// Boot: makes a process that runs function(nullptr), which never returns, for work that nobody is to wait for.
+Result<> start_kernel_process(const char* name, void (*function)(void*));
+
 }  // namespace tine::process

@@ -7,11 +7,14 @@
 #include "machine/clock.h"
 #include "mem/fault_injection.h"
 #include "mem/frame.h"
+#include "identity/credentials.h"
 #include "process/ids.h"
 
 namespace tine::process {
 
 namespace {
+
+using identity::Kept;
 
 constinit TableSlots processes{"process", 32768};
 constinit TableSlots threads{"thread", 65536};
@@ -28,12 +31,13 @@ void size_tables(unsigned process_limit, unsigned thread_limit) {
   const unsigned by_memory = static_cast<unsigned>(std::min<uint64_t>(room, static_cast<uint64_t>(pid_max()) * 9 / 10));
   processes.set_limit(process_limit != 0 ? process_limit : by_memory);
   threads.set_limit(thread_limit != 0 ? thread_limit : by_memory * 2);
+  identity::size_bounds(mem::count_frames().total * mem::kPageSize);
 }
 
 Result<Slot> TableSlots::take(bool privileged) {
   if (mem::should_fail()) return Error(Errno::Again);
   const unsigned most = limit();
-  const unsigned allowed = privileged ? most : (most > kReservedForRoot ? most - kReservedForRoot : 0);
+  const unsigned allowed = privileged ? most : (most > reserve_of(most) ? most - reserve_of(most) : 0);
   unsigned count = used();
   do {
     if (count >= allowed) {
@@ -52,21 +56,43 @@ Slot::~Slot() {
 }
 
 Result<UserCharge> UserCharge::take(Ref<identity::UserRecord> user, uint64_t limit) {
-  if (mem::should_fail() || !user->charge_process(limit)) return Error(Errno::Again);
+  if (mem::should_fail() || !identity::charge_within(*user, Kept::Threads, 1, limit)) return Error(Errno::Again);
+  identity::charge_anyway(*user, Kept::Processes, 1);
   UserCharge charge;
   charge.user_ = std::move(user);
   return charge;
 }
 
+bool UserCharge::add_thread(uint64_t limit) {
+  if (user_ != nullptr && !identity::charge_within(*user_, Kept::Threads, 1, limit)) return false;
+  ++threads_;
+  return true;
+}
+
+void UserCharge::remove_thread() {
+  DEBUG_ASSERT(threads_ > 1);
+  --threads_;
+  if (user_ != nullptr) identity::uncharge(*user_, Kept::Threads, 1);
+}
+
 void UserCharge::move_to(const Ref<identity::UserRecord>& user) {
   if (user_ == nullptr || user_ == user) return;
-  user->charge_process(kUnlimited);
-  user_->uncharge_process();
+  identity::charge_anyway(*user, Kept::Threads, threads_);
+  identity::charge_anyway(*user, Kept::Processes, 1);
+  identity::uncharge(*user_, Kept::Threads, threads_);
+  identity::uncharge(*user_, Kept::Processes, 1);
   user_ = user;
 }
 
 UserCharge::~UserCharge() {
-  if (user_) user_->uncharge_process();
+  if (user_ == nullptr) return;
+  identity::uncharge(*user_, Kept::Threads, threads_);
+  identity::uncharge(*user_, Kept::Processes, 1);
+}
+
+bool passes_limits(const identity::Credentials& credentials) {
+  return credentials.ruid == 0 || credentials.capable(identity::Capability::SysResource) ||
+         credentials.capable(identity::Capability::SysAdmin);
 }
 
 Result<Ref<Limits>> Limits::make_default() {

@@ -3,13 +3,14 @@
 // (kern.maxproc, kern.maxthread: seed rows L1-L5).
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <utility>
 
 #include "base/ref.h"
 #include "base/result.h"
-#include "identity/user_record.h"
+#include "identity/charge.h"
 #include "mem/object_cache.h"
 
 namespace tine::process {
@@ -33,7 +34,8 @@ class Limits : public RefCounted<Limits>, public mem::FromCache<Limits> {
   const Limit& operator[](Resource resource) const { return values[static_cast<unsigned>(resource)]; }
 };
 
-// A slot in a global table, held as a token: counted when taken, given back when dropped. The last 5 slots are root's.
+// A slot in a global table, held as a token: counted when taken, given back when dropped. The last 5 slots are root's, in
+// a large table more.
 class TableSlots;
 class Slot {
  public:
@@ -51,7 +53,9 @@ class Slot {
 class TableSlots {
  public:
   constexpr TableSlots(const char* name, unsigned limit) : name_(name), limit_(limit) {}
-  static constexpr unsigned kReservedForRoot = 5;
+  static constexpr unsigned kReservedForRoot = 5, kMostReserved = 64;
+  // What root needs to log in, look and kill.
+  static constexpr unsigned reserve_of(unsigned limit) { return std::clamp(limit / 128, kReservedForRoot, kMostReserved); }
   Result<Slot> take(bool privileged);          // Again when full; logged at most once in 10 s
   unsigned used() const { return used_.load(); }
   unsigned limit() const { return limit_.load(); }
@@ -64,21 +68,32 @@ class TableSlots {
   std::atomic<unsigned> used_{0};
   std::atomic<uint64_t> last_logged_{0};
 };
-// One process counted for a user (RLIMIT_NPROC, seed row L4), as a token.
+// One process and its threads counted for a user, as a token. Both count against RLIMIT_NPROC as on Linux, where a thread is
+// a task as a process is; a zombie, which has no thread, counts as one (seed row L4). Lock: the process's.
 class UserCharge {
  public:
   UserCharge() = default;
-  // Again when the user has `limit` processes already.
+  // A process with one thread. Again when the user has `limit` threads already.
   static Result<UserCharge> take(Ref<identity::UserRecord> user, uint64_t limit);
-  UserCharge(UserCharge&& other) noexcept = default;
-  UserCharge& operator=(UserCharge&& other) noexcept { user_.swap(other.user_); return *this; }
+  UserCharge(UserCharge&& other) noexcept : user_(std::move(other.user_)), threads_(other.threads_) {}
+  UserCharge& operator=(UserCharge&& other) noexcept {
+    user_.swap(other.user_);
+    std::swap(threads_, other.threads_);
+    return *this;
+  }
   ~UserCharge();
+  bool add_thread(uint64_t limit);   // false: the user has `limit` threads already
+  void remove_thread();
   // Counts the process for `user` instead, beyond that user's limit if need be. A token of nobody stays one.
   void move_to(const Ref<identity::UserRecord>& user);
 
  private:
   Ref<identity::UserRecord> user_;
+  uint32_t threads_ = 1;
 };
+
+// What RLIMIT_NPROC and the reserves of tables do not bind: root's processes, and who may exceed limits.
+bool passes_limits(const identity::Credentials& credentials);
 
 TableSlots& process_slots();   // kern.maxproc, kern.nprocs
 TableSlots& thread_slots();    // kern.maxthread, kern.nthreads

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "process/out_of_memory.h"
 
+#include <algorithm>
+
 #include "base/log.h"
 #include "machine/cpu.h"
 #include "mem/frame.h"
@@ -21,14 +23,44 @@ constexpr unsigned kPatience = 500;                          // naps, for one th
 
 bool memory_is_short() { return mem::count_frames().free < kShortage + kShortagePerCpu * machine::cpu_count(); }
 
-// Root's processes count half: of two that are alike, as those of a fork bomb and the shell that shall end it, the
-// other one goes.
-uint64_t gain_from(const Process& process) {
-  const bool is_root = process.credentials()->ruid == 0;
-  sync::SpinGuard guard(process.lock);
-  const vm::AddressSpace* space = process.own_address_space();
-  const uint64_t pages = space != nullptr ? space->resident_pages() : 0;
-  return is_root ? pages / 2 : pages;
+// Pages that a user holds: those of its processes, and what the kernel keeps for them (pipes, messages, sockets, stacks,
+// ...). Not what outlives processes, as files of tmpfs: to kill would not give it back.
+uint64_t pages_kept(const identity::UserRecord& user) { return user.bytes_kept_for_processes() / mem::kPageSize; }
+
+// What is kept for a user is shared out among its processes by their descriptors, for most of it hangs on these.
+uint64_t gain_from(const Process& process, const identity::UserRecord& user) {
+  const uint64_t files = std::max<uint64_t>(user.held(identity::Kept::OpenFiles), 1);
+  const Process::Holdings holds = process.holdings();
+  return holds.pages + pages_kept(user) * std::min<uint64_t>(holds.descriptors, files) / files;
+}
+
+// Root counts half: of two who are alike, as a fork bomb's user and root with the shell that shall end it, the other one's
+// process goes.
+uint64_t weight_of(const identity::UserRecord& user, uint64_t pages) { return user.uid == 0 ? pages / 2 : pages; }
+
+bool can_be_killed(const Process& process) {
+  return process.life.load() == LifeState::Alive && process.pid() > 1 && !process.has(kSystem);
+}
+
+// The user who holds most, of those whose processes can be killed. The sums are in the users' records, which `choosing`
+// guards; each look at the processes has a number, so that nobody has to set the sums to zero.
+Ref<identity::UserRecord> find_largest_user() REQUIRES(tree_lock, choosing) {
+  static constinit uint64_t looks = 0;
+  ++looks;
+  Ref<identity::UserRecord> largest;
+  uint64_t most = 0;
+  for (Process& process : all_processes()) {
+    if (!can_be_killed(process) || process.has(kExiting)) continue;
+    const Ref<identity::UserRecord> user = process.credentials()->user;
+    identity::UserRecord::Weighing& sum = user->weighing;
+    if (sum.look != looks) sum = {.look = looks, .pages = pages_kept(*user)};
+    sum.pages += process.holdings().pages;
+    if (const uint64_t weight = weight_of(*user, sum.pages); weight > most) {
+      most = weight;
+      largest = user;
+    }
+  }
+  return largest;
 }
 
 struct Candidates {
@@ -36,18 +68,22 @@ struct Candidates {
   bool any_ending = false;
 };
 
-// The newest of equals: what it has done so far is least.
-Candidates look_around() {
+// The largest process of the largest user: nobody else loses a process because somebody fills memory. The newest of equals:
+// what it has done so far is least.
+Candidates look_around() REQUIRES(choosing) {
   Candidates found;
   uint64_t most = 0;
   sync::SpinGuard guard(tree_lock);
+  const Ref<identity::UserRecord> user = find_largest_user();
   for (Process& process : all_processes()) {
-    if (process.life.load() != LifeState::Alive || process.pid() <= 1 || process.has(kSystem)) continue;
+    if (!can_be_killed(process)) continue;
     if (process.has(kExiting)) {   // until it is a zombie it may be giving back
       found.any_ending = true;
-    } else if (const uint64_t gain = gain_from(process); gain > most) {
-      most = gain;
-      found.largest = &process;
+    } else if (process.credentials()->user == user) {
+      if (const uint64_t gain = gain_from(process, *user); gain > most) {
+        most = gain;
+        found.largest = &process;
+      }
     }
   }
   return found;
@@ -59,7 +95,8 @@ void nap() {
 }
 
 void kill(Process& victim) {
-  log(LogLevel::Warning, "out of memory: process %d (%s) is killed\n", victim.pid(), victim.name);
+  log(LogLevel::Warning, "out of memory: process %d (%s) of user %u is killed\n", victim.pid(), victim.name,
+      victim.credentials()->ruid);
   begin_exit(victim, signal_status(kSigKill, /*core=*/false));
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// What happens when a program needs a page and no memory is left: the process whose end gives back most is killed, and
-// who needed the page tries again. Programs cannot be told, as no system call fails. So too for system calls of which
+// What happens when a program needs a page and no memory is left: of the user who holds most, what the kernel keeps for it
+// included, the process whose end gives back most is killed, and the thread that needed the page tries again. Programs cannot be told, as no system call fails. So too for system calls of which
 // Linux's cannot fail for want of memory, as close(2), where the kernel's way of doing them takes some.
 #pragma once
 

@@ -40,6 +40,7 @@ Result<bool> is_non_blocking(const Process& owner, int descriptor) {
 }
 
 Result<int> open_pidfd(Process& owner, Ref<Process> target, uint32_t flags) {
+  TRY(file::File::check_room());
   Ref<file::File> file = TRY(mem::make_ref<PidFile>(std::move(target), flags & file::kNonBlock));
   return owner.descriptors()->install(std::move(file), /*close_on_exec=*/true,
                                       static_cast<unsigned>(owner.limit(Resource::Files)));
@@ -48,6 +49,7 @@ Result<int> open_pidfd(Process& owner, Ref<Process> target, uint32_t flags) {
 Result<> PidFdReservation::reserve(Thread& caller, const Ref<Process>& child, const ForkRequest& request) {
   if (request.store_pidfd == 0) return {};
   const Process& owner = caller.process();
+  TRY(file::File::check_room());
   Ref<file::File> file = TRY(mem::make_ref<PidFile>(child, 0, request.pidfd_kind));
   table_ = owner.descriptors();
   const Result<int> descriptor = table_->install(std::move(file), request.pidfd_close_on_exec,

@@ -5,6 +5,7 @@
 #include "base/late.h"
 #include "file/veil.h"
 #include "process/audit.h"
+#include "process/life_watchers.h"
 #include "process/pins.h"
 #include "process/timers.h"
 #include "process/tracee.h"
@@ -35,6 +36,7 @@ Process::Process(Ref<Pid> pid, Slot slot, UserCharge charge)
 
 Process::~Process() {
   timers = nullptr;   // first: until it is gone, a timer that fires uses the rest
+  if (LifeWatchers* const list = watchers.load()) intrusive_ptr_release(list);
   pid_->attach(static_cast<Process*>(nullptr));
 }
 
@@ -97,6 +99,20 @@ void Process::set_parent(Process& new_parent) {
   parent_pid.store(new_parent.pid(), std::memory_order_relaxed);
 }
 
+Process::Holdings Process::holdings() const {
+  constexpr uint64_t kPagesOfTable = 512, kLeastTables = 4;
+  sync::SpinGuard guard(lock);
+  const uint64_t pages = address_space_ != nullptr ? address_space_->resident_pages() : 0;
+  return {.pages = pages + pages / kPagesOfTable + kLeastTables,
+          .descriptors = descriptors_ != nullptr ? descriptors_->count() : 0};
+}
+
+identity::Payer Process::payer() const {
+  sync::SpinGuard guard(lock);
+  if (credentials_ == nullptr || credentials_->user == nullptr) return {};
+  return {.user = credentials_->user, .privileged = passes_limits(*credentials_)};
+}
+
 void Process::give_back_slot() {
   Slot(std::move(slot_));
   UserCharge(std::move(charge_));
@@ -148,6 +164,7 @@ constinit Process* init_pointer = nullptr;
 void init_process_table() {
   all_list.construct();
   register_audit("processes", audit_processes);
+  identity::set_payer_finder([] { return current().process().payer(); });
 }
 ProcessList<AllTag>& all_processes() { return *all_list; }
 

@@ -57,8 +57,9 @@ enum ProcessFlag : uint32_t {
   kNoWait = 1u << 18,            // RFNOWAIT
   kTraced = 1u << 19,            // one of its threads at least
   kLibcPinned = 1u << 20,        // PS_LIBCPIN: pinsyscalls has been called
+  kTimerStalled = 1u << 22,      // a timer at least has waited for its signal to be taken
   kByDescriptor = 1u << 21,      // pdfork's: its creator waits for it by its descriptor or pid alone
-  kTellsOfThreadsEnd = 1u << 22, // a child of it has, or had, a parent-death signal
+  kTellsOfThreadsEnd = 1u << 23, // a child of it has, or had, a parent-death signal
 };
 
 struct StackPart {               // of the stack that a program found when it started
@@ -203,9 +204,20 @@ class Process final : public RefCounted<Process>,
   // exec and exit: the running thread, the only one of its process, goes over to `value` (null: none) on this CPU.
   void switch_address_space(Ref<vm::AddressSpace> value);
   void release_shared_parts();                 // exit: drops all that a zombie does not need
+  bool charge_thread(uint64_t limit) REQUIRES(lock) { return charge_.add_thread(limit); }   // one more; false: RLIMIT_NPROC
+  void uncharge_thread() REQUIRES(lock) { charge_.remove_thread(); }   // one of several has ended
+  struct Holdings {
+    uint64_t pages;         // of memory, the tables for it included
+    unsigned descriptors;
+  };
+  Holdings holdings() const;                   // what its end gives back
+  identity::Payer payer() const;               // who pays for what its threads make the kernel keep
   void give_back_slot();                       // reaped: no longer counted in the table nor for the user
 
   Restrictions restrictions;                   // (P) with their flags kPledged, kExecPledged, kPinned, kLibcPinned
+
+  // Null: nobody watches. Set once, never changed (life_watchers.h).
+  std::atomic<struct LifeWatchers*> watchers{nullptr};
 
   // --- Time, counters and the rest ---
   Nanoseconds start_time = 0;                  // uptime clock (C14)

@@ -9,7 +9,7 @@
 
 #include "base/ref.h"
 #include "base/result.h"
-#include "identity/user_record.h"
+#include "identity/charge.h"
 #include "mem/object_cache.h"
 #include "sync/spinlock.h"
 
@@ -83,10 +83,7 @@ struct SentSignal {
 
 struct QueuedSignal : SentSignal, boost::intrusive::list_base_hook<>, mem::FromCache<QueuedSignal> {
   explicit QueuedSignal(const SentSignal& sent) : SentSignal(sent) {}
-  Ref<identity::UserRecord> user;   // real-time signals: the receiver's, whose RLIMIT_SIGPENDING it counts against
-  ~QueuedSignal() {
-    if (user != nullptr) user->queued_signals.fetch_sub(1, std::memory_order_relaxed);
-  }
+  identity::Charge<identity::Kept::Signals> charge;   // real-time signals: to the receiver, within RLIMIT_SIGPENDING
 };
 
 // Pending signals: one of each standard signal, real-time ones queued in order.

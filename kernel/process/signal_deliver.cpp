@@ -81,12 +81,6 @@ Step next_step(Thread& thread, SentSignal& taken) {
   return Step::Signal;
 }
 
-// A POSIX timer's signal tells how often the timer expired while it waited to be taken.
-void note_taken(Process& process, const SentSignal& taken) {
-  const SignalInfo& info = taken.info;
-  if (taken.by_timer) note_timer_signal_taken(process, info.timer.timer_id, info.timer.overrun);
-}
-
 [[noreturn]] void die(Thread& thread, int signal) {
   exit_process(thread, signal_status(signal, /*core=*/false));
 }
@@ -110,9 +104,9 @@ void act_by_default(Thread& thread, const SignalInfo& info) {
   }
 }
 
-void act(Thread& thread, const SentSignal& taken) {
+void act(Thread& thread, SentSignal& taken) {
   Process& process = thread.process();
-  note_taken(process, taken);
+  note_signal_taken(process, taken);
   SignalInfo info = taken.info;
   if (!report_signal(thread, info)) return;
   const int signal = info.signal;
@@ -175,7 +169,7 @@ bool take_signal(Thread& thread, SignalSet wanted, SignalInfo& info) {
     sync::SpinGuard guard(process.lock);
     if (!thread.pending.take(wanted, taken) && !process.pending.take(wanted, taken)) return false;
   }
-  note_taken(process, taken);
+  note_signal_taken(process, taken);
   info = taken.info;
   return true;
 }

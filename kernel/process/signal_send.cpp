@@ -98,15 +98,12 @@ Result<std::unique_ptr<QueuedSignal>> make_entry(const Process& process, const S
   std::unique_ptr<QueuedSignal> entry(new (std::nothrow) QueuedSignal(sent));
   if (entry == nullptr)
     return shortage == Shortage::Fail ? Error(Errno::Again) : Result<std::unique_ptr<QueuedSignal>>();
-  if (!is_realtime(signal)) return entry;
+  if (!is_realtime(signal) || sent.by_timer) return entry;   // a timer's place was taken when it was made
 
   const Ref<identity::UserRecord> user = process.credentials()->user;
-  const uint64_t limit = process.limit(Resource::PendingSignals);
-  if (user->queued_signals.fetch_add(1, std::memory_order_relaxed) >= limit && !sent.by_timer) {
-    user->queued_signals.fetch_sub(1, std::memory_order_relaxed);
-    return shortage == Shortage::Fail ? Error(Errno::Again) : Result<std::unique_ptr<QueuedSignal>>();
-  }
-  entry->user = user;
+  auto charge = identity::Charge<identity::Kept::Signals>::take_within(user, 1, process.limit(Resource::PendingSignals));
+  if (!charge) return shortage == Shortage::Fail ? Error(Errno::Again) : Result<std::unique_ptr<QueuedSignal>>();
+  entry->charge = std::move(*charge);
   return entry;
 }
 

@@ -69,7 +69,6 @@ class Thread final : public RefCounted<Thread>, public mem::FromCache<Thread>, p
   PendingSignals pending;
   SignalSet waiting_for;                      // by set_waiting_for: taken although blocked
   AlternateStack alternate_stack;
-  bool exiting = false;                       // (P) asked to end by exit_group, exec or a fatal signal
   bool suspended = false;                     // (P) counted as stopped (job control or single-threading)
 
   Ref<Tracee> tracee;                         // (P) and (T) to change, either to read; null: nobody traces it

@@ -17,8 +17,7 @@ namespace {
 
 Result<Ref<Thread>> reserve_thread(Thread& caller, const ForkRequest& request) {
   Process& process = caller.process();
-  const bool privileged = process.credentials()->ruid == 0;
-  Slot slot = TRY(thread_slots().take(privileged));
+  Slot slot = TRY(thread_slots().take(passes_limits(*process.credentials())));
   ThreadId id = TRY(ThreadId::allocate());
   mem::KernelStack stack = TRY(mem::KernelStack::allocate());
   Ref<Thread> thread = TRY(mem::make_ref<Thread>(&process, std::move(stack), std::move(id), std::move(slot)));
@@ -28,10 +27,12 @@ Result<Ref<Thread>> reserve_thread(Thread& caller, const ForkRequest& request) {
   return thread;
 }
 
-// False: the process is ending, and so must the caller; no thread may be added any more.
-bool link_thread(Process& process, Thread& thread) {
+// RestartAlways: the process is ending, and so must the caller; no thread may be added any more. Again: its user has as
+// many as RLIMIT_NPROC allows.
+Result<> link_thread(Process& process, Thread& thread, uint64_t limit) {
   sync::SpinGuard guard(process.lock);
-  if (process.has(kExiting) || current().exiting) return false;
+  if (process.has(kExiting) || current().exiting) return Error(Errno::RestartAlways);
+  if (!process.charge_thread(limit)) return Error(Errno::Again);
   thread.call_watch.fetch_or(restriction_watch(process));
   process.threads.push_back(thread);
   intrusive_ptr_add_ref(&thread);   // the list's
@@ -45,7 +46,7 @@ bool link_thread(Process& process, Thread& thread) {
     thread.request_work(sched::kWorkSignal);
   }
   publish_thread_id(thread);
-  return true;
+  return {};
 }
 
 }  // namespace
@@ -55,7 +56,8 @@ Result<Ref<Thread>> make_thread(Thread& caller, const ForkRequest& request) {
   TraceReservation tracing;
   TRY(tracing.take_for_thread(caller, request));
   const Ref<Thread> thread = TRY(reserve_thread(caller, request));
-  if (!link_thread(caller.process(), *thread)) return Error(Errno::RestartAlways);
+  const bool unlimited = passes_limits(*caller.process().credentials());
+  TRY(link_thread(caller.process(), *thread, unlimited ? kUnlimited : caller.process().limit(Resource::Processes)));
   // Nothing below can fail.
   if (!tracing.empty()) {
     sync::SpinGuard guard(tree_lock);

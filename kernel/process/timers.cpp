@@ -2,6 +2,7 @@
 #include "process/timers.h"
 
 #include <algorithm>
+#include <memory>
 
 #include "process/process.h"
 #include "process/usage.h"
@@ -11,7 +12,9 @@ namespace tine::process {
 
 namespace {
 
-inline constexpr Nanoseconds kLeastCpuDelay = kMillisecond;
+constexpr Nanoseconds kLeastCpuDelay = kMillisecond;
+constexpr Nanoseconds kStallCheck = 100 * kMillisecond;
+constexpr uint64_t kMostOverruns = INT32_MAX;
 
 Nanoseconds saturating_add(Nanoseconds a, Nanoseconds b) { return a > kForever - b ? kForever : a + b; }
 
@@ -72,13 +75,27 @@ Result<Ref<IntervalTimers>> IntervalTimers::of(Process& process) {
 }
 
 Nanoseconds IntervalTimers::read(const ClockTimer& timer) const {
-  return read_clock(timer.clock, process_, timer.thread.get());
+  return read_clock(timer.counts_on, process_, timer.thread.get());
 }
+
+namespace {
+
+bool sends_nothing(const ClockTimer& timer) {
+  return timer.role == ClockTimer::Role::Posix &&
+         static_cast<const PosixTimer&>(timer).event.kind == TimerEvent::Kind::None;
+}
+
+int signal_of(const ClockTimer& timer) {
+  return timer.role == ClockTimer::Role::Posix ? static_cast<const PosixTimer&>(timer).event.signal : timer.signal;
+}
+
+}  // namespace
 
 // Sets the scheduler's timer for timer.expiry, where `now` is the time on the timer's clock. A timer that is
 // disarmed may leave its scheduler timer behind; that one finds expiry 0 and does nothing.
 void IntervalTimers::arm(ClockTimer& timer, Nanoseconds now) {
-  if (timer.expiry == 0) return;
+  timer.stalled = false;
+  if (timer.expiry == 0 || sends_nothing(timer)) return;
   const Nanoseconds left = timer.expiry > now ? timer.expiry - now : 0;
   const unsigned cpus =
       timer.clock == TimerClock::ThreadCpu
@@ -108,9 +125,14 @@ void IntervalTimers::expired(ClockTimer& timer) {
     if (timer.interval == 0) {
       timer.expiry = 0;
     } else {
-      times += (now - timer.expiry) / timer.interval;
-      timer.expiry = saturating_add(timer.expiry, times * timer.interval);
-      arm(timer, now);
+      times = pass_expiries(timer, now);
+      if (is_cpu_clock(timer.clock)) {
+        arm(timer, now);
+      } else {
+        timer.stalled = true;
+        process_.set(kTimerStalled);
+        timer.sched::Timer::arm(saturating_add(sched::uptime(), std::max(timer.interval, kStallCheck)));
+      }
     }
   }
   if (timer.role == ClockTimer::Role::Interval) return send_signal(process_, kernel_signal(timer.signal));
@@ -121,9 +143,23 @@ void IntervalTimers::expired(ClockTimer& timer) {
   info.signal = posix.event.signal;
   info.code = kFromTimer;
   info.timer.timer_id = posix.id;
-  info.timer.overrun = static_cast<int32_t>(std::min<uint64_t>(times - 1, INT32_MAX));
+  info.timer.overrun = static_cast<int32_t>(std::min(times - 1, kMostOverruns));
   info.timer.value = posix.event.value_is_id ? static_cast<uint64_t>(posix.id) : posix.event.value;
-  if (posix.event.kind != TimerEvent::Kind::None) send_timer_signal(process_, posix.event.thread.get(), info);
+  send_timer_signal(process_, posix.event.thread.get(), info);
+}
+
+uint64_t IntervalTimers::pass_expiries(ClockTimer& timer, Nanoseconds now) {
+  const uint64_t times = 1 + (now - timer.expiry) / timer.interval;
+  timer.expiry = saturating_add(timer.expiry, times * timer.interval);
+  return times;
+}
+
+// The expiries that a stalled timer had meanwhile.
+uint64_t IntervalTimers::go_on(ClockTimer& timer) {
+  const Nanoseconds now = timer.counts_on == TimerClock::Wall ? sched::wall_clock() : sched::uptime();
+  const uint64_t missed = timer.expiry != 0 && now >= timer.expiry ? pass_expiries(timer, now) : 0;
+  arm(timer, now);
+  return missed;
 }
 
 // SIGXCPU at the soft limit and each second after it, SIGKILL at the hard one.
@@ -154,6 +190,10 @@ void IntervalTimers::watch_cpu_limit() {
 
 TimerSetting IntervalTimers::setting_of(const ClockTimer& timer, Nanoseconds now) {
   if (timer.expiry == 0) return {0, timer.interval};
+  if (sends_nothing(timer) && timer.expiry <= now) {
+    if (timer.interval == 0) return {0, 0};
+    return {timer.interval - (now - timer.expiry) % timer.interval, timer.interval};
+  }
   // An expiry that is due but not yet seen: the least that is not "disarmed".
   return {timer.expiry > now ? timer.expiry - now : 1, timer.interval};
 }
@@ -201,9 +241,10 @@ PosixTimer* IntervalTimers::find(int id) {
 }
 
 Result<int> IntervalTimers::create(TimerClock clock, Ref<Thread> of_thread, TimerEvent event) {
-  const uint64_t most = process_.limit(Resource::PendingSignals);
+  // As on Linux, where each has its signal's entry.
+  auto charge = TRY(identity::Charge<identity::Kept::Timers>::take_within(process_.credentials()->user, 1,
+                                                                          process_.limit(Resource::PendingSignals)));
   sync::SpinGuard guard(lock_);
-  if (posix_.size() >= most) return Error(Errno::Again);
   // Ids are not used again soon, so that a signal left over from a deleted timer is not taken for another's.
   do {
     next_id_ = (next_id_ + 1) & INT32_MAX;
@@ -211,6 +252,7 @@ Result<int> IntervalTimers::create(TimerClock clock, Ref<Thread> of_thread, Time
   const int id = next_id_;
   PosixTimer* timer = new (std::nothrow) PosixTimer(*this, id, clock, std::move(of_thread), std::move(event));
   if (timer == nullptr) return Error(Errno::Again);
+  timer->charge = std::move(charge);
   posix_.push_back(*timer);
   return id;
 }
@@ -226,7 +268,7 @@ Result<TimerSetting> IntervalTimers::get(int id) {
     sync::SpinGuard guard(lock_);
     const PosixTimer* timer = find(id);
     if (timer == nullptr) return Error(Errno::Inval);
-    clock = timer->clock;
+    clock = timer->counts_on;
     thread = timer->thread;
   }
   now = read_clock(clock, process_, thread.get());
@@ -237,20 +279,23 @@ Result<TimerSetting> IntervalTimers::get(int id) {
 }
 
 Result<TimerSetting> IntervalTimers::set(int id, TimerSetting setting, bool absolute) {
-  TimerClock clock;
+  TimerClock clock, before;
   Ref<Thread> thread;
   {
     sync::SpinGuard guard(lock_);
     const PosixTimer* timer = find(id);
     if (timer == nullptr) return Error(Errno::Inval);
-    clock = timer->clock;
+    before = timer->counts_on;
+    clock = timer->clock == TimerClock::Wall && !absolute ? TimerClock::Uptime : timer->clock;
     thread = timer->thread;
   }
   const Nanoseconds now = read_clock(clock, process_, thread.get());
+  const Nanoseconds now_before = before == clock ? now : read_clock(before, process_, thread.get());
   sync::SpinGuard guard(lock_);
   PosixTimer* timer = find(id);
   if (timer == nullptr) return Error(Errno::Inval);
-  const TimerSetting old = setting_of(*timer, now);
+  const TimerSetting old = setting_of(*timer, now_before);
+  timer->counts_on = clock;
   timer->interval = setting.interval;
   timer->expiry = setting.value == 0 || absolute ? setting.value : saturating_add(now, setting.value);
   timer->overrun = 0;
@@ -265,9 +310,20 @@ Result<int> IntervalTimers::overrun(int id) {
   return timer->overrun;
 }
 
-void IntervalTimers::signal_taken(int id, int32_t overrun) {
+// Of a standard signal only one can be pending: all that stalled for it go on. Going on too early does no harm: the signal
+// that is pending then takes up what is sent again.
+void IntervalTimers::signal_taken(SignalInfo& info, bool by_timer) {
   sync::SpinGuard guard(lock_);
-  if (PosixTimer* timer = find(id)) timer->overrun = overrun;
+  PosixTimer* const sender = by_timer ? find(info.timer.timer_id) : nullptr;
+  if (sender != nullptr) {
+    const uint64_t missed = sender->stalled ? go_on(*sender) : 0;
+    sender->overrun = static_cast<int32_t>(std::min(missed + static_cast<uint64_t>(info.timer.overrun), kMostOverruns));
+    info.timer.overrun = sender->overrun;
+    if (is_realtime(info.signal)) return;
+  }
+  if (real_.stalled && real_.signal == info.signal) (void)go_on(real_);
+  for (PosixTimer& timer : posix_)
+    if (timer.stalled && signal_of(timer) == info.signal) (void)go_on(timer);
 }
 
 // Waits for the timer's callback, which takes the lock and uses all of the timer: before its parts are destroyed, and
@@ -309,7 +365,7 @@ void IntervalTimers::wall_clock_set() {
   const Nanoseconds now = sched::wall_clock();
   sync::SpinGuard guard(lock_);
   for (PosixTimer& timer : posix_)
-    if (timer.clock == TimerClock::Wall) arm(timer, now);
+    if (timer.counts_on == TimerClock::Wall) arm(timer, now);
 }
 
 void IntervalTimers::thread_added() {
@@ -333,8 +389,9 @@ Ref<IntervalTimers> timers_of(Process& process) {
 
 }  // namespace
 
-void note_timer_signal_taken(Process& process, int id, int32_t overrun) {
-  if (const Ref<IntervalTimers> timers = timers_of(process)) timers->signal_taken(id, overrun);
+void note_signal_taken(Process& process, SentSignal& taken) {
+  if (!taken.by_timer && !process.has(kTimerStalled)) return;
+  if (const Ref<IntervalTimers> timers = timers_of(process)) timers->signal_taken(taken.info, taken.by_timer);
 }
 
 Result<> watch_cpu_limit(Process& process) {

@@ -5,7 +5,12 @@
 // Every timer counts on a clock. The uptime and wall clocks are followed by a scheduler timer at the expiry
 // itself; for CPU-time clocks, which advance at most as fast as the process has CPUs, it is set to the
 // earliest moment at which the expiry can have come, and again if it has not. So a process without timers
-// pays nothing, not even a tick. Source: setitimer(2), timer_create(2), getrlimit(2). Lock: IntervalTimers'
+// pays nothing, not even a tick.
+//
+// A program cannot make interrupts faster than it takes signals. A periodic timer that has sent its signal is stalled: it goes
+// on when the signal is taken, and the expiries between are worked out then, as Linux does it. A signal that is ignored,
+// blocked or thrown away does not come to be taken; a stalled timer therefore looks again at times. One that sends nothing
+// (SIGEV_NONE) needs no interrupt: its state is worked out when it is asked for. Source: setitimer(2), timer_create(2), getrlimit(2). Lock: IntervalTimers'
 // lock, before the scheduler's timer locks; never held together with Process::lock.
 #pragma once
 
@@ -48,6 +53,9 @@ struct ClockTimer : sched::Timer {
   const Role role;
   const TimerClock clock;
   const Ref<Thread> thread;  // ThreadCpu
+  // What the expiry is a time of: a duration on the wall clock does not change when that is set.
+  TimerClock counts_on = clock;
+  bool stalled = false;      // has sent a signal that was not taken yet
   int signal = 0;            // Interval
   Nanoseconds expiry = 0;    // on the clock; 0: disarmed
   Nanoseconds interval = 0;
@@ -59,6 +67,7 @@ struct PosixTimer : ClockTimer, boost::intrusive::list_base_hook<>, mem::FromCac
   const int id;
   const TimerEvent event;
   int32_t overrun = 0;  // of the last signal that was taken
+  identity::Charge<identity::Kept::Timers> charge;   // within RLIMIT_SIGPENDING, for the signal that it may have pending
 };
 
 class IntervalTimers : public RefCounted<IntervalTimers>, public mem::FromCache<IntervalTimers> {
@@ -71,7 +80,7 @@ class IntervalTimers : public RefCounted<IntervalTimers>, public mem::FromCache<
   TimerSetting get(IntervalTimer which);
   TimerSetting set(IntervalTimer which, TimerSetting setting);  // the old one
 
-  // POSIX timers. Inval: no such timer. Again: too many of them.
+  // POSIX timers. Inval: no such timer. Again: too many of them, or signals pending, of the process's user.
   Result<int> create(TimerClock clock, Ref<Thread> of_thread, TimerEvent event);
   Result<TimerSetting> get(int id);
   // `absolute`: setting.value is a time on the clock. Returns the old setting.
@@ -83,7 +92,9 @@ class IntervalTimers : public RefCounted<IntervalTimers>, public mem::FromCache<
   void watch_cpu_limit();  // after RLIMIT_CPU was set, or inherited
   void thread_added();     // the process's CPU time can pass faster from now on
   void wall_clock_set();
-  void signal_taken(int id, int32_t overrun);
+  // A timer's signal was taken, or a bare number that may have been one's: what stalled for it goes on. Tells the
+  // overruns of the timer `info` is from.
+  void signal_taken(SignalInfo& info, bool by_timer);
 
  private:
   friend struct ClockTimer;
@@ -92,6 +103,9 @@ class IntervalTimers : public RefCounted<IntervalTimers>, public mem::FromCache<
   void enforce_cpu_limit(ClockTimer& timer);
   void end(ClockTimer& timer);
   void arm(ClockTimer& timer, Nanoseconds now) REQUIRES(lock_);
+  // The expiries from timer.expiry to `now`, which it leaves behind. The timer is periodic and has expired.
+  static uint64_t pass_expiries(ClockTimer& timer, Nanoseconds now);
+  uint64_t go_on(ClockTimer& timer) REQUIRES(lock_);
   TimerSetting setting_of(const ClockTimer& timer, Nanoseconds now) REQUIRES(lock_);
   PosixTimer* find(int id) REQUIRES(lock_);
   ClockTimer& of_kind(IntervalTimer which);
@@ -104,8 +118,8 @@ class IntervalTimers : public RefCounted<IntervalTimers>, public mem::FromCache<
   int next_id_ GUARDED_BY(lock_) = 0;
 };
 
-// A timer's signal was taken from the queue, with the overruns that it had collected.
-void note_timer_signal_taken(Process& process, int id, int32_t overrun);
+// A signal was taken from the queue. If a timer sent it, `info` gets the overruns until now.
+void note_signal_taken(Process& process, SentSignal& taken);
 // Begins to enforce RLIMIT_CPU if it is finite: setrlimit(2), and a fork that inherits one. NoMem.
 Result<> watch_cpu_limit(Process& process);
 // The process has one thread more, whose time counts for its clocks from the first run on (S4).

@@ -58,6 +58,9 @@ void switch_machine_state(Thread& from, Thread& to) {
   const bool dead = previous.state.load(std::memory_order_relaxed) == ThreadState::Dead;
   const bool moves = queue.previous_moves;
   queue.previous_moves = false;
+  Thread& thread = current();
+  thread.held_locks.switched_in();
+  if (!thread.is_idle) thread.kernel_time.begin();
   queue.lock.unlock();
   if (dead) return previous.on_dead();
   if (moves) place(previous);
@@ -95,6 +98,8 @@ bool switch_away(RunQueue& queue) NO_THREAD_SAFETY_ANALYSIS {
   queue.switches++;
   set_tick(to.is_idle ? kForever : to.slice_start + (queue.load() != 0 ? queue.slice : kSampleInterval));
 
+  from.held_locks.switched_out();
+  from.kernel_time.end("until it leaves the CPU");
   switch_machine_state(from, to);
   const bool interrupts_were_on = machine::this_cpu().interrupts_were_on;
   machine::switch_context(from.context, to.context);
@@ -278,8 +283,10 @@ void yield() NO_THREAD_SAFETY_ANALYSIS {
   give_way(queue, Place::Tail);
 }
 
-void maybe_yield() NO_THREAD_SAFETY_ANALYSIS {
+void offer_cpu() NO_THREAD_SAFETY_ANALYSIS {
   Thread& thread = current();
+  thread.kernel_time.end("until it offers the CPU");
+  thread.kernel_time.begin();
   if ((thread.user_work.load(std::memory_order_relaxed) & kWorkReschedule) == 0) return;
   sync::assert_may_sleep();
   RunQueue& queue = local_queue();
@@ -288,6 +295,12 @@ void maybe_yield() NO_THREAD_SAFETY_ANALYSIS {
   queue.account(now);
   thread.involuntary_switches++;
   give_way(queue, queue.slice_over(now) ? Place::Tail : Place::Head);
+}
+
+Result<> step() {
+  maybe_yield();
+  if (current().exiting.load(std::memory_order_relaxed)) return Error(Errno::Intr);
+  return {};
 }
 
 void exit_current() NO_THREAD_SAFETY_ANALYSIS {

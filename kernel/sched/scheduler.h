@@ -6,6 +6,7 @@
 #pragma once
 
 #include "base/result.h"
+#include "machine/cpu.h"
 #include "sched/thread.h"
 
 namespace tine::sched {
@@ -20,10 +21,18 @@ unsigned choose_cpu_for_fork(const Thread& thread);
 // Bound to one CPU and never queued (R15): runs only when `cpu` switches to it itself, for want of others.
 void bind_idle(Thread& thread, unsigned cpu);
 
+// The part of maybe_yield() that is seldom needed; debug kernels note there how long the thread kept its CPU.
+void offer_cpu();
+
 // Gives the CPU to somebody else; the running thread stays runnable.
 void yield();
 // Gives way if a reschedule is due (kWorkReschedule): on the way back to user mode, and in long loops in the kernel.
-void maybe_yield();
+inline void maybe_yield() {
+  if (TINE_DEBUG || machine::has_user_work(kWorkReschedule)) offer_cpu();
+}
+// What each step of a loop that a program can make long does: gives way as maybe_yield() does. Fails, with Intr, when the
+// thread is to end: the loop breaks off, and nobody will see the result of the call. A step takes less than a ms.
+Result<> step();
 
 // Ends the running thread. on_dead() runs once its stack is no longer in use.
 [[noreturn]] void exit_current();

@@ -15,6 +15,7 @@
 #include "machine/paging.h"
 #include "mem/fault_injection.h"
 #include "mem/kernel_stack.h"
+#include "sched/kernel_time.h"
 #include "sync/lock_order.h"
 
 namespace tine::sched {
@@ -72,6 +73,8 @@ class Thread {
   std::atomic<uint32_t> cpu{0};                // where it runs, ran last, or is queued; changed under that queue's lock
   std::atomic<bool> on_cpu{false};             // its stack is in use until the switch away is complete
   bool is_idle = false;                        // a CPU's idle thread: never queued
+  // Asked to end, by exit_group, exec or a fatal signal; process/ sets it. Long calls break off.
+  std::atomic<bool> exiting{false};
   std::atomic<CpuSet> affinity{kAllCpus};
   Priority priority;                           // (R)
   // (R) The fair queue's key: weighted ns, on the scale of the run queue of `cpu` while the thread runs, is queued or
@@ -90,6 +93,7 @@ class Thread {
   std::atomic<bool> park_token{false};         // sync/park.h
   mem::FailNth fail_nth;
   [[no_unique_address]] sync::HeldLocks held_locks;  // debug kernels: sleeping locks
+  [[no_unique_address]] KernelTime kernel_time;      // debug kernels
   void (*entry)(void*) = nullptr;              // see prepare_thread
   void* entry_argument = nullptr;
   char name[16] = {};

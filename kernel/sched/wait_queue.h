@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // WaitQueue: where threads, pollers and event filters wait for something to change. The waiter re-checks its condition
 // after each wake-up. Source: sleep queues of BSD, wait queues of Linux. Lock: each queue's spinlock, before the
-// run-queue locks. wake_* may be called from interrupts.
+// run-queue locks. wake* may be called from interrupts.
+//
+// A wake-up of one waiter is a debt: that waiter has to look once more before it leaves, and if it leaves without what it
+// waited for (a signal, a time-out), it wakes the next one. A long queue is woken in pieces, with the lock released in
+// between, so that interrupts do not stay off for as long as programs like.
 #pragma once
 
 #include <boost/intrusive/circular_list_algorithms.hpp>
@@ -23,21 +27,32 @@ class Waiter {
   Waiter& operator=(const Waiter&) = delete;
   ~Waiter() = default;
 
+  // Whether this one alone was woken since the last call. What it was woken for is visible to the caller then.
+  bool take_debt() {
+    if (!owes_look_.load(std::memory_order_acquire)) return false;
+    owes_look_.store(false, std::memory_order_relaxed);
+    return true;
+  }
+
  private:
   friend class WaitQueue;
   Waiter* next_ = nullptr;       // nullptr: in no queue
   Waiter* previous_ = nullptr;
+  bool exclusive_ = false;
+  std::atomic<bool> owes_look_{false};  // set under the queue's lock
 };
 
 class WaitQueue {
  public:
   constexpr explicit WaitQueue(const char* name) : lock_(name) {}
   ~WaitQueue();                    // nobody may still wait
-  void add(Waiter& waiter);        // at the tail
+  // At the tail. Of the exclusive ones wake() wakes but one.
+  void add(Waiter& waiter, bool exclusive = false);
   void remove(Waiter& waiter);     // no effect if it is not queued
-  unsigned wake_all(uint32_t events = ~0u) { return wake(~0u, events); }
-  unsigned wake_one(uint32_t events = ~0u) { return wake(1, events); }
-  unsigned wake(unsigned most, uint32_t events);
+  // Each returns how many count as woken.
+  unsigned wake_all(uint32_t events = ~0u) { return wake(Whom::All, events); }  // for a state that stays: the end, an error
+  unsigned wake(uint32_t events) { return wake(Whom::OneExclusive, events); }   // for something that can be taken
+  unsigned wake_one(uint32_t events = ~0u) { return wake(Whom::One, events); }  // the first that counts
   // Racy without the caller's own lock.
   bool has_waiters() const { return first_.load(std::memory_order_relaxed) != nullptr; }
 
@@ -54,6 +69,20 @@ class WaitQueue {
   };
   using Ring = boost::intrusive::circular_list_algorithms<RingTraits>;
 
+  // A place in the queue, while its lock is not held.
+  class Bookmark final : public Waiter {
+   public:
+    bool on_wake(uint32_t) override { return false; }
+  };
+  enum class Whom : uint8_t { All, OneExclusive, One };
+  static constexpr unsigned kPiece = 32;
+
+  struct Pass;
+  unsigned wake(Whom whom, uint32_t events);
+  void wake_rest(Pass& pass, Waiter& from) REQUIRES(lock_);
+  void insert(Waiter& waiter) REQUIRES(lock_);
+  void take_out(Waiter& waiter) REQUIRES(lock_);
+
   sync::Spinlock lock_;
   std::atomic<Waiter*> first_{nullptr};   // written under the lock
 };
@@ -63,6 +92,7 @@ class ThreadWaiter final : public Waiter {
  public:
   ThreadWaiter() : thread_(current()) {}
   bool on_wake(uint32_t) override { return wake(thread_); }
+  using Waiter::take_debt;
 
  private:
   Thread& thread_;
@@ -83,6 +113,7 @@ Result<> wait_until(WaitQueue& queue, WaitOptions options, Condition&& condition
   queue.add(waiter);
   Result<> result;
   while (true) {
+    (void)waiter.take_debt();  // the look that is owed follows
     set_sleeping(options.sleep, options.name);
     if (condition()) break;
     if (options.sleep == Sleep::Interruptible && interrupt_pending()) {
@@ -97,6 +128,11 @@ Result<> wait_until(WaitQueue& queue, WaitOptions options, Condition&& condition
   }
   cancel_sleeping();
   queue.remove(waiter);
+  if (waiter.take_debt()) [[unlikely]] {
+    // Woken after its last look.
+    if (!result && condition()) return {};
+    queue.wake_one();
+  }
   return result;
 }
 

@@ -7,6 +7,7 @@
 
 #include "base/assert.h"
 #include "machine/cpu.h"
+#include "machine/latency.h"
 #include "sync/lock_graph.h"
 
 namespace tine::sync {
@@ -128,20 +129,24 @@ void after_lock(const LockClass& lock_class, const void* lock, LockKind kind) {
   classes[id].acquisitions.fetch_add(1, std::memory_order_relaxed);
   HeldLocks& held = kind == LockKind::Spin ? held_spinlocks() : held_sleeping_locks();
   if (held.count == HeldLocks::kMost) panic("lock order: too many locks held, last '%s'", classes[id].name);
-  held.entries[held.count++] = {lock, machine::cycle_counter(), id};
+  const auto caller = reinterpret_cast<uintptr_t>(__builtin_return_address(0));
+  held.entries[held.count++] = {lock, held.clock(), caller, id};
 }
 
 void before_unlock(const LockClass& lock_class, const void* lock, LockKind kind) {
   HeldLocks& held = kind == LockKind::Spin ? held_spinlocks() : held_sleeping_locks();
   for (size_t i = held.count; i-- != 0;) {
     if (held.entries[i].lock != lock) continue;
-    auto& longest = classes[held.entries[i].id].longest_hold;
-    const uint64_t time = machine::cycle_counter() - held.entries[i].since;
+    const HeldLocks::Entry entry = held.entries[i];
+    const Nanoseconds time = held.clock() - entry.since;
+    auto& longest = classes[entry.id].longest_hold;
     uint64_t seen = longest.load(std::memory_order_relaxed);
     while (time > seen && !longest.compare_exchange_weak(seen, time, std::memory_order_relaxed)) {
     }
     held.count--;
     for (; i < held.count; i++) held.entries[i] = held.entries[i + 1];
+    const machine::Latency latency = kind == LockKind::Spin ? machine::Latency::Spinlock : machine::Latency::Mutex;
+    machine::note_latency(latency, time, classes[entry.id].name, entry.at);
     return;
   }
   panic("lock order: '%s' released by who does not hold it", lock_class.name());

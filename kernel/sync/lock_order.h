@@ -13,9 +13,13 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "base/units.h"
+
 #if TINE_DEBUG
 #include <array>
 #include <atomic>
+
+#include "machine/clock.h"
 #endif
 
 namespace tine::sync {
@@ -28,7 +32,7 @@ struct LockStatistics {
   const char* name;
   uint64_t acquisitions;
   uint64_t contentions;
-  uint64_t longest_hold;  // cycles
+  Nanoseconds longest_hold;   // of sleeping locks: on a CPU
 };
 
 #if TINE_DEBUG
@@ -49,11 +53,19 @@ struct HeldLocks {
   static constexpr size_t kMost = 24;
   struct Entry {
     const void* lock;
-    uint64_t since;  // cycles
+    Nanoseconds since;   // by clock()
+    uintptr_t at;        // the code that took it
     uint16_t id;
   };
   std::array<Entry, kMost> entries{};
   size_t count = 0;
+
+  // Time as the holder has it: a thread's clock stands still while it has no CPU, so that what a sleeping lock is charged
+  // with is what its holder did. The scheduler says when.
+  Nanoseconds clock() const { return machine::now() - without_cpu; }
+  void switched_out() { left_at = machine::now(); }
+  void switched_in() { without_cpu += machine::now() - left_at; }
+  Nanoseconds without_cpu = 0, left_at = 0;
 };
 
 void before_lock(const LockClass& lock_class, const void* lock, LockKind kind = LockKind::Spin,
@@ -83,7 +95,10 @@ class LockClass {
  public:
   constexpr explicit LockClass(const char*) {}
 };
-struct HeldLocks {};
+struct HeldLocks {
+  void switched_out() {}
+  void switched_in() {}
+};
 
 inline void before_lock(const LockClass&, const void*, LockKind = LockKind::Spin, Attempt = Attempt::Blocking) {}
 inline void after_lock(const LockClass&, const void*, LockKind = LockKind::Spin) {}

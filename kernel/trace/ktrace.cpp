@@ -216,8 +216,8 @@ class Subscriber final : public process::LifeSubscriber {
   }
   void executed(Process& process) override {
     if (traced_count.load() == 0) return;
-    // What a set-id program does is not for its user to see.
-    if (process.has(process::kSetIdExec) && traced_for(process, kFacilityRoot) == nullptr) stop_tracing(process);
+    // What a program does that its user may not look into is not for the user to see.
+    if (!process.has(process::kDumpable) && traced_for(process, kFacilityRoot) == nullptr) stop_tracing(process);
     const Ref<process::ArgumentBlock> arguments = process.arguments();
     if (arguments == nullptr) return;
     Writer record(Record::Arguments, arguments->text.size());
@@ -237,8 +237,8 @@ Late<Subscriber> subscriber;
 
 // --- Switching on and off ---
 
-Result<> set_trace(Process& process, const Ref<file::File>& file, identity::CredentialsRef credentials,
-                   Facilities facilities) {
+Result<> set_trace(Process& process, const Ref<file::File>& file, const process::Inspector& inspector,
+                   identity::CredentialsRef credentials, Facilities facilities) {
   Ref<Traced> fresh = TRY(mem::make_ref<Traced>());
   fresh->file = file;
   fresh->facilities = facilities | (credentials->euid == 0 ? kFacilityRoot : 0);
@@ -253,14 +253,19 @@ Result<> set_trace(Process& process, const Ref<file::File>& file, identity::Cred
       erase(*traced);
     }
     insert(*fresh, process);
-    // Looked at after the entry is there: end and exec of a set-id program set these first, and then look for an entry.
-    const bool closed = process.has(process::kSetIdExec) && fresh->credentials->euid != 0;
-    if (closed || process.has(process::kExiting)) {
+  }
+  // Looked at after the entry is there: the end, and exec of a program that its user may not look into, first close the
+  // process and then look for an entry.
+  const Result<> allowed = inspector.check(process);
+  if (!allowed || process.has(process::kExiting)) {
+    sync::SpinGuard guard(traced_lock);
+    if (find(process) == fresh.get()) {
       late = Ref<Traced>(fresh.get(), false);
       erase(*fresh);
     }
   }
-  if (late != nullptr) return Error(process.has(process::kExiting) ? Errno::Srch : Errno::Perm);
+  if (!allowed) return allowed;
+  if (process.has(process::kExiting)) return Error(Errno::Srch);
   switch_threads(process, true);
   return {};
 }

@@ -11,6 +11,7 @@
 
 #include "file/file.h"
 #include "identity/credentials.h"
+#include "process/inspection.h"
 #include "process/process.h"
 
 namespace tine::trace {
@@ -24,9 +25,10 @@ constexpr Facilities facility(Record record) { return 1u << static_cast<uint32_t
 inline constexpr Facilities kFacilityRoot = 0x80000000,      // root set it: others may not change it
                             kFacilityInherit = 0x40000000;   // children are traced too (C16)
 
-// KTROP_SET, KTROP_CLEAR, for one process. Exec of a set-id program ends what root has not set. Errors: Perm, Srch, NoMem.
-Result<> set_trace(process::Process& process, const Ref<file::File>& file, identity::CredentialsRef credentials,
-                   Facilities facilities);
+// KTROP_SET, KTROP_CLEAR, for one process. Exec of a program that its user may not look into ends what root has not set.
+// Errors: Perm, Srch, NoMem.
+Result<> set_trace(process::Process& process, const Ref<file::File>& file, const process::Inspector& inspector,
+                   identity::CredentialsRef credentials, Facilities facilities);
 Result<> clear_trace(process::Process& process, const identity::Credentials& by, Facilities facilities);
 // KTROP_CLEARFILE: nobody writes to this file any more.
 void clear_trace_file(const file::Inode& inode, const identity::Credentials& by);

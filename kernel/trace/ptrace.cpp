@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "process/inspection.h"
 #include "vm/address_space.h"
 
 namespace tine::trace {
@@ -47,7 +48,8 @@ void stop_again(Tracee& tracee) {
 
 // Taken before it is asked whether the thread stands still: one that was let go of may run a set-id program by then.
 Result<Ref<vm::AddressSpace>> memory_of(Tracee& tracee) {
-  Ref<vm::AddressSpace> space = process_of(tracee).address_space();
+  const process::Inspector inspector(process::current().process(), process::InspectorIds::Real);
+  Ref<vm::AddressSpace> space = TRY(inspector.memory_of_traced(process_of(tracee)));
   TRY(while_stopped(tracee, [] { return Result<>(); }));
   if (!space) return Error(Errno::Srch);
   return space;

@@ -2,6 +2,7 @@
 // /proc/PID/maps and /proc/PID/mem: the memory of a process.
 #include "file/inode.h"
 #include "file/open_file.h"
+#include "sched/scheduler.h"
 #include "view/procfs.h"
 #include "vm/address_space.h"
 
@@ -24,7 +25,7 @@ class MemoryFile final : public file::SeekableFile, public mem::FromCache<Memory
       if (!put) return done != 0 ? Result<size_t>(done) : Error(got ? put.error() : Errno::Io);
       done += *put;
       *offset += *put;
-      if (*put < wanted) break;
+      if (*put < wanted || !sched::step()) break;
     }
     return done;
   }
@@ -39,7 +40,7 @@ class MemoryFile final : public file::SeekableFile, public mem::FromCache<Memory
       if (!put) return done != 0 ? Result<size_t>(done) : Error(taken ? Errno::Io : taken.error());
       done += *put;
       *offset += *put;
-      if (*put < *taken) break;
+      if (*put < *taken || !sched::step()) break;
     }
     return done;
   }
@@ -77,8 +78,12 @@ Result<> print_maps(TextSink& sink, const Subject& subject) {
   if (!space) return {};   // a kernel process or a zombie
   auto buffer = TRY(mem::Buffer<char>::make(file::kPathMax));
   const vm::RegionMap regions = space->regions();   // a snapshot
-  regions.for_each(0, machine::kUserEnd, [&](const vm::Region& region) { print_region(sink, region, buffer.span()); });
-  return {};
+  Result<> going_on;
+  regions.for_each(0, machine::kUserEnd, [&](const vm::Region& region) {
+    if (going_on) going_on = sched::step();
+    if (going_on) print_region(sink, region, buffer.span());
+  });
+  return going_on;
 }
 
 Result<Ref<file::File>> open_memory(const file::Path& path, uint32_t flags, const Subject& subject) {

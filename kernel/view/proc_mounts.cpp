@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // /proc/PID/mounts and /proc/PID/mountinfo: what is mounted where, as the reader sees it from its root.
 #include "file/mount.h"
-#include "view/procfs.h"
+#include "file/mount_changes.h"
+#include "view/mounts_file.h"
 
 namespace tine::view {
 namespace {
@@ -28,6 +29,23 @@ Result<> for_each_mount(Visit&& visit) {
 }
 
 }  // namespace
+
+MountsFile::MountsFile(uint32_t flags, const file::Path& path, Print print_text, const Subject& subject)
+    : TextFile(flags, path), print_text_(print_text), subject_(subject), seen_(file::mount_change_count()) {}
+
+file::PollEvents MountsFile::poll(file::Poller* poller) {
+  if (poller != nullptr) poller->watch(file::mount_changes());
+  const uint64_t now = file::mount_change_count();
+  const bool changed = seen_.exchange(now) != now;
+  return file::kPollIn | file::kPollRdNorm | (changed ? file::kPollErr | file::kPollPri : 0);
+}
+
+Result<Ref<file::File>> open_mounts(const file::Path& path, uint32_t flags, const Subject& subject) {
+  return Ref<file::File>(TRY(mem::make_ref<MountsFile>(flags, path, print_mounts, subject)));
+}
+Result<Ref<file::File>> open_mountinfo(const file::Path& path, uint32_t flags, const Subject& subject) {
+  return Ref<file::File>(TRY(mem::make_ref<MountsFile>(flags, path, print_mountinfo, subject)));
+}
 
 Result<> print_mounts(TextSink& sink, const Subject&) {
   return for_each_mount([&](file::Mount& mount, std::string_view where) {

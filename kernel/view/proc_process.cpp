@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/format.h"
+#include "view/mounts_file.h"
 #include "view/procfs.h"
 
 namespace tine::view {
@@ -125,8 +126,8 @@ constexpr Node kThreadNodes[] = {
     {.name = "root", .mode = kLink, .guarded = true, .read_link = read_followed<follow_root>, .follow = follow_root},
     {.name = "fd", .mode = mode_of(FileType::Directory) | 0500, .guarded = true, .directory = &kDescriptorDirectory},
     {.name = "fdinfo", .mode = mode_of(FileType::Directory) | 0500, .guarded = true, .directory = &kDescriptorInfoDirectory},
-    {.name = "mounts", .mode = kText, .print = print_mounts},
-    {.name = "mountinfo", .mode = kText, .print = print_mountinfo},
+    {.name = "mounts", .mode = kText, .open = open_mounts},
+    {.name = "mountinfo", .mode = kText, .open = open_mountinfo},
 #if TINE_DEBUG
     {.name = "fail-nth", .mode = mode_of(FileType::Regular) | 0644, .open = open_fail_nth},
 #endif

@@ -57,7 +57,8 @@ void print_signals(TextSink& sink, const Process& process, const Thread* thread)
   }
   const auto credentials = process.credentials();
   const auto limits = process.limits();
-  sink.print("SigQ:\t%u/%llu\n", credentials && credentials->user ? credentials->user->queued_signals.load() : 0,
+  sink.print("SigQ:\t%llu/%llu\n",
+             number(credentials && credentials->user ? credentials->user->held(identity::Kept::Signals) : 0),
              number(limits ? (*limits)[process::Resource::PendingSignals].current : 0));
   print_set(sink, "SigPnd", own.bits());
   print_set(sink, "ShdPnd", shared.bits());

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // /proc/tine: what the kernel knows of itself. audit runs the registered checks of its invariants; objects lists what is
-// allocated, with the per-CPU caches drained, so that a test can compare before and after; locks (debug kernels) tells
-// how often each class of locks was taken and fought for, and stacks how deep a kernel stack was ever used.
+// allocated, with the per-CPU caches drained, so that a test can compare before and after; charges (proc_charges.cpp) tells
+// for which user; locks (debug kernels) tells how often each class of locks was taken and fought for, latency what kept a CPU
+// or a lock longest from others (machine/latency.h), and stacks how deep a kernel stack was ever used.
 #include "base/audit.h"
 #include "base/units.h"
+#include "machine/boot.h"
 #include "machine/cpu.h"
+#include "machine/latency.h"
 #include "mem/frame.h"
 #include "mem/kernel_stack.h"
 #include "mem/object_cache.h"
@@ -80,9 +83,41 @@ Result<> print_trace(TextSink& sink, const Subject&) {
 Result<> print_locks(TextSink& sink, const Subject&) {
   sync::for_each_lock_class([&](const sync::LockStatistics& lock) {
     sink.put(lock.name);
-    sink.print(": acquired %llu, contended %llu, longest hold %llu cycles\n", number(lock.acquisitions),
+    sink.print(": acquired %llu, contended %llu, longest hold %llu ns\n", number(lock.acquisitions),
                number(lock.contentions), number(lock.longest_hold));
   });
+  return {};
+}
+
+// Of each kind the longest with its place, and how many passed the limit; ./tine test reads it.
+Result<> print_latency(TextSink& sink, const Subject&) {
+  char buffer[256];
+  for (size_t i = 0; i < machine::kLatencyKinds; i++) {
+    const machine::Latency kind{static_cast<uint8_t>(i)};
+    const machine::WorstLatency worst = machine::worst_latency(kind);
+    sink.put(machine::kLatencyNames[i]);
+    sink.print(": worst %llu ns, limit %llu ns, %llu over the limit: ", number(worst.time),
+               number(machine::latency_limit(kind)), number(worst.over_limit));
+    sink.put(worst.name);
+    sink.put('\n');
+    if (worst.began != 0) {
+      sink.put("  began ");
+      sink.put(machine::describe_code(worst.began, buffer));
+      sink.put('\n');
+    }
+    for (const uintptr_t address : worst.frames) {
+      if (address == 0) break;
+      sink.put("  ended ");
+      sink.put(machine::describe_code(address, buffer));
+      sink.put('\n');
+    }
+  }
+  return {};
+}
+
+Result<> store_latency(std::string_view text, const Subject&) {
+  if (text != "reset") return Error(Errno::Inval);
+  machine::reset_latencies();
   return {};
 }
 
@@ -95,10 +130,12 @@ Result<> print_stacks(TextSink& sink, const Subject&) {
 constexpr uint32_t kRootText = file::mode_of(file::FileType::Regular) | 0400;
 
 constexpr Node kNodes[] = {
+    {.name = "charges", .mode = kRootText, .print = print_charges},
     {.name = "audit", .mode = kRootText, .print = print_audit},
     {.name = "objects", .mode = kRootText, .print = print_objects},
     {.name = "trace", .mode = kRootText, .print = print_trace},
 #if TINE_DEBUG
+    {.name = "latency", .mode = kRootText | 0200, .print = print_latency, .store = store_latency},
     {.name = "locks", .mode = kRootText, .print = print_locks},
     {.name = "stacks", .mode = kRootText, .print = print_stacks},
 #endif

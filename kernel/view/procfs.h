@@ -102,6 +102,7 @@ Result<> print_mounts(TextSink&, const Subject&);        // proc_mounts.cpp
 Result<> print_mountinfo(TextSink&, const Subject&);
 
 // What /proc/tine/trace shows; the layer above sets it at boot.
+Result<> print_charges(TextSink&, const Subject&);       // proc_charges.cpp
 void set_trace_text(Result<> (*print)(TextSink& sink));   // proc_tine.cpp
 
 // Ticks of 1/100 s, in which Linux tells times to programs.

@@ -38,7 +38,8 @@ Result<Ref<PtySlave>> make_pty() {
       while (number < kMaxPtys && table[number] != nullptr) ++number;
     }
     if (number == kMaxPtys) return Error(Errno::NoSpc);
-    auto pty = TRY(mem::make_ref<PtySlave>(number));
+    auto charge = TRY(PtySlave::Charge::take(identity::current_payer(), Errno::NoSpc));
+    auto pty = TRY(mem::make_ref<PtySlave>(number, std::move(charge)));
     TRY(pty->allocate());
     TRY(make_pts_node(*pty));
     sync::SpinGuard guard(table_lock);

@@ -6,16 +6,19 @@
 #pragma once
 
 #include "file/entry.h"
+#include "identity/charge.h"
 #include "view/tty.h"
 
 namespace tine::view {
 
-inline constexpr uint32_t kMaxPtys = 1024;
+inline constexpr uint32_t kMaxPtys = 4096;   // kernel.pty.max is at most this; its reserve is root's
 inline constexpr uint32_t kPtySlaveMajor = 136;
 
 class PtySlave final : public Tty, public mem::FromCache<PtySlave> {
  public:
-  explicit PtySlave(uint32_t number) : Tty(file::device_number(kPtySlaveMajor, number), Termios()), number(number) {}
+  using Charge = identity::Charge<identity::Kept::Ptys>;
+  PtySlave(uint32_t number, Charge charge)
+      : Tty(file::device_number(kPtySlaveMajor, number), Termios()), number(number), charge_(std::move(charge)) {}
 
   const uint32_t number;                      // N of /dev/pts/N
   std::atomic<bool> locked{true};             // cannot be opened until unlockpt(3)
@@ -39,6 +42,7 @@ class PtySlave final : public Tty, public mem::FromCache<PtySlave> {
 
   size_t take_output(std::span<char> into);
 
+  const Charge charge_;
   bool master_closed_ GUARDED_BY(lock_) = false;
   bool slave_closed_ GUARDED_BY(lock_) = false;   // it was open and is not any more
   sched::WaitQueue master_read_wait_{"ptyin"};
@@ -65,7 +69,7 @@ class PtyMaster final : public file::File, public mem::FromCache<PtyMaster> {
 };
 
 // --- The table of ptys (pty.cpp) ---
-// A new one with the lowest free number, in the table. NoSpc when there are kMaxPtys, NoMem.
+// A new one with the lowest free number, in the table. NoSpc when there are as many as may be, NoMem.
 Result<Ref<PtySlave>> make_pty();
 void remove_pty(PtySlave& pty);
 Ref<PtySlave> find_pty(uint32_t number);                 // null: none

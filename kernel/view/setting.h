@@ -43,5 +43,6 @@ Result<Number> parse_number(std::string_view text, Number least, Number most) {
 
 // Boot: the settings of the layers below (settings.cpp). Later layers register their own.
 void register_own_settings();
+void register_limit_settings();                  // limit_settings.cpp
 
 }  // namespace tine::view

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The settings that there are: Linux's, as far as they mean something here, the BSDs' hw/, and the process system's under
+// The settings that there are, but for those that are limits (limit_settings.cpp): Linux's, as far as they mean something here, the BSDs' hw/, and the process system's under
 // kern/ (seed rows E2, E3, L1-L5, P2-P5, P11, T4).
 #include "base/format.h"
 #include "base/random.h"
 #include "file/descriptor_table.h"
 #include "machine/cpu.h"
+#include "machine/latency.h"
 #include "mem/frame.h"
 #include "process/fork.h"
 #include "process/ids.h"
@@ -60,7 +61,6 @@ constinit Setting linux_settings[] = {
     {"kernel/hostname", print_host_name<HostName::Node>, store_host_name<HostName::Node>},
     {"kernel/domainname", print_host_name<HostName::Domain>, store_host_name<HostName::Domain>},
     {"kernel/pid_max", [](TextSink& sink) { return print_number(sink, process::pid_max()); }},
-    {"kernel/threads-max", [](TextSink& sink) { return print_number(sink, process::thread_slots().limit()); }},
     {"kernel/ngroups_max", print_constant<identity::kMaxGroups>},
     {"kernel/cap_last_cap", print_constant<40>},
     {"kernel/randomize_va_space", print_constant<2>},
@@ -73,9 +73,7 @@ constinit Setting linux_settings[] = {
     {"vm/overcommit_memory", print_constant<1>},   // memory is promised without looking at what there is
     {"vm/overcommit_ratio", print_constant<50>},
     {"vm/swappiness", print_constant<0>},
-    {"vm/max_map_count", print_constant<65530>},
     {"fs/nr_open", print_constant<file::kMaxDescriptors>},
-    {"fs/file-max", print_constant<INT64_MAX>},    // only memory limits them
 };
 
 // --- hw/ and what is fixed in kern/: as the BSDs name it ---
@@ -167,11 +165,39 @@ constinit Setting process_settings[] = {
     {"kern/forkstat/shared_memory", print_fork_counter<&ForkStatistics::shared_memory>},
 };
 
+// --- kern/latency_limit_*: how long is too long, in ns; 0: no limit (machine/latency.h) ---
+
+#if TINE_DEBUG
+template <machine::Latency kKind>
+Result<> print_latency_limit(TextSink& sink) {
+  return print_number(sink, static_cast<int64_t>(machine::latency_limit(kKind)));
+}
+template <machine::Latency kKind>
+Result<> store_latency_limit(std::string_view text) {
+  machine::set_latency_limit(kKind, TRY(parse_number<Nanoseconds>(text, 0, 1000 * kSecond)));
+  return {};
+}
+template <machine::Latency kKind>
+constexpr Setting latency_setting(const char* path) {
+  return {path, print_latency_limit<kKind>, store_latency_limit<kKind>};
+}
+constinit Setting latency_settings[machine::kLatencyKinds] = {
+    latency_setting<machine::Latency::Interrupts>("kern/latency_limit_interrupts"),
+    latency_setting<machine::Latency::Spinlock>("kern/latency_limit_spinlock"),
+    latency_setting<machine::Latency::Mutex>("kern/latency_limit_mutex"),
+    latency_setting<machine::Latency::Kernel>("kern/latency_limit_kernel"),
+};
+#endif
+
 }  // namespace
 
 void register_own_settings() {
+#if TINE_DEBUG
+  register_settings(latency_settings);
+#endif
   boot_id = make_uuid();
   register_settings(linux_settings);
+  register_limit_settings();
   register_settings(process_settings);
   register_settings(bsd_settings);
 }

@@ -31,9 +31,13 @@ std::atomic<uint64_t> next_id{1};
 
 }  // namespace
 
+void Region::pause() { KernelPages::pause(); }
+
 Result<Ref<AddressSpace>> AddressSpace::create() {
   return mem::make_ref<AddressSpace>();
 }
+
+constinit std::atomic<uint32_t> AddressSpace::max_regions{65530};
 
 AddressSpace::AddressSpace() : id_(next_id.fetch_add(1, std::memory_order_relaxed)) {
   sync::SpinGuard guard(all_lock);

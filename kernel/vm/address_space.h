@@ -105,7 +105,7 @@ enum class Reach : uint8_t { AsProtected, Override };
 
 class AddressSpace : public RefCounted<AddressSpace>, public mem::FromCache<AddressSpace> {
  public:
-  static constexpr uint32_t kMaxRegions = 65530;
+  static std::atomic<uint32_t> max_regions;                 // vm.max_map_count: of each space
   static constexpr uint64_t kStackGuard = 256 * kPageSize;  // kept free below a region that grows down
 
   // An empty one, with Layout::fixed(). Errors: NoMem.
@@ -185,8 +185,9 @@ class AddressSpace : public RefCounted<AddressSpace>, public mem::FromCache<Addr
   static void for_each(Visit&& visit) {
     for (Ref<AddressSpace> space = next_after(nullptr); space; space = next_after(space.get())) visit(*space);
   }
-  // Lets go of the pages [first, last) of an object. See MemoryObject::leave_mappings.
-  void discard_pages_of(MemoryObject& object, uint64_t first, uint64_t last, MemoryObject::Copies copies);
+  // Lets go of the pages [first, last) of an object. See MemoryObject::leave_mappings. `without`: a region map in which the
+  // object is known not to be, as the last space had it; forked spaces often have one map.
+  void discard_pages_of(MemoryObject& object, uint64_t first, uint64_t last, MemoryObject::Copies copies, RegionMap& without);
 
   // Checks the rules in all address spaces, and that no frame is lost. Exact when nothing else runs.
   static void audit(AuditReport& report);

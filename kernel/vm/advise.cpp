@@ -72,11 +72,14 @@ Result<> AddressSpace::discard(uintptr_t start, uintptr_t end) {
 }
 
 void AddressSpace::discard_pages_of(MemoryObject& object, uint64_t first, uint64_t last,
-                                    MemoryObject::Copies copies) {
+                                    MemoryObject::Copies copies, RegionMap& without) {
   sync::MutexGuard guard(lock_);
+  if (regions_.is_same(without)) return;
   const RegionMap regions = regions_;
-  regions.for_each(0, machine::kUserEnd, [&](const Region& region) NO_THREAD_SAFETY_ANALYSIS {
+  bool found = false;
+  regions.for_each_with(object.filter_bits(), [&](const Region& region) NO_THREAD_SAFETY_ANALYSIS {
     if (region.anonymous() || &region.object->itself() != &object) return;
+    found = true;
     if (!region.shared() && copies == MemoryObject::Copies::Keep) return;
     const uint64_t low = std::max(first, region.offset);
     const uint64_t high = std::min(last, region.offset + region.pages());
@@ -85,6 +88,7 @@ void AddressSpace::discard_pages_of(MemoryObject& object, uint64_t first, uint64
       (void)discard(region.start + (low - region.offset) * kPageSize,
                     region.start + (high - region.offset) * kPageSize);
   });
+  if (!found) without = regions;
 }
 
 Result<> AddressSpace::advise(uintptr_t start, uint64_t size, int number) {
@@ -136,6 +140,7 @@ Result<> AddressSpace::list_resident(uintptr_t start, std::span<uint8_t> into) {
     for (uintptr_t page = std::max(first, region.start); page < std::min(last, region.end);
          page += kPageSize) {
       uint8_t& resident = into[(page - first) / kPageSize];
+      KernelPages::pause();
       if (resident != 0) continue;
       if (Frame* frame = region.object->resident_page(region.page_index(page))) {
         mem::release(*frame);

@@ -3,6 +3,7 @@
 // when there is no page, or the entry does not allow the access.
 #include <array>
 
+#include "sched/scheduler.h"
 #include "vm/address_space.h"
 #include "vm/removal.h"
 #include "vm/rights.h"
@@ -161,7 +162,7 @@ FaultResult AddressSpace::populate(uintptr_t start, uintptr_t end, Access access
     Removal removal(*this, page, page + kPageSize);
     const FaultResult result = resolve(page, access, removal);
     if (result != FaultResult::Resolved) return result;
-    if (page % machine::span_of(1) == 0) KernelPages::pause();
+    if (!sched::step()) return FaultResult::OutOfMemory;   // a thread that is to end needs no more
   }
   return FaultResult::Resolved;
 }

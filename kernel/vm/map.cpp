@@ -22,7 +22,7 @@ constexpr uint64_t page_rounded(uint64_t size) {
 // --- Limits and places ---
 
 Result<> AddressSpace::check_limits(uint64_t more, uint64_t more_data) const {
-  if (regions_.count() >= kMaxRegions) return Error(Errno::NoMem);
+  if (regions_.count() >= max_regions.load(std::memory_order_relaxed)) return Error(Errno::NoMem);
   if (regions_.pages() + more > limits_.address_space / kPageSize) return Error(Errno::NoMem);
   if (more_data != 0 && regions_.data_pages() + more_data > limits_.data / kPageSize)
     return Error(Errno::NoMem);
@@ -31,11 +31,12 @@ Result<> AddressSpace::check_limits(uint64_t more, uint64_t more_data) const {
 
 // Both ends of what is changed or unmapped may cut a region in two.
 Result<> AddressSpace::check_cuts(uintptr_t start, uintptr_t end) const {
-  uint32_t count = regions_.count();
-  if (count + 2 <= kMaxRegions) [[likely]] return {};
+  const uint32_t most = max_regions.load(std::memory_order_relaxed);
+  if (regions_.count() + 2 <= most) [[likely]] return {};
+  uint32_t cuts = 0;
   for (const uintptr_t edge : {start, end})
-    if (const Region* region = regions_.find(edge)) count += region->start < edge;
-  return count <= kMaxRegions ? Result<>() : Error(Errno::NoMem);
+    if (const Region* region = regions_.find(edge)) cuts += region->start < edge;
+  return cuts == 0 || regions_.count() + cuts <= most ? Result<>() : Error(Errno::NoMem);
 }
 
 // An address for a new mapping of `size` bytes, a multiple of the page size.

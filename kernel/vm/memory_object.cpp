@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "vm/memory_object.h"
 
+#include "sched/scheduler.h"
 #include "vm/address_space.h"
 
 namespace tine::vm {
@@ -9,7 +10,11 @@ std::string_view MemoryObject::path(std::span<char>) const { return {}; }
 
 void MemoryObject::leave_mappings(uint64_t first, uint64_t last, Copies copies) {
   if (!ever_mapped_.load(std::memory_order_relaxed)) return;
-  AddressSpace::for_each([&](AddressSpace& space) { space.discard_pages_of(*this, first, last, copies); });
+  RegionMap without;
+  AddressSpace::for_each([&](AddressSpace& space) {
+    space.discard_pages_of(*this, first, last, copies, without);
+    sched::maybe_yield();
+  });
 }
 
 Result<mem::Frame*> AnonymousObject::page(uint64_t index, Access) {

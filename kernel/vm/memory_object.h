@@ -55,11 +55,14 @@ class MemoryObject : public RefCounted<MemoryObject> {
 
   // The object that this one stands for: what identifies the memory.
   virtual MemoryObject& itself() { return *this; }
+  // Two bits of 64, by which a search in a region map passes by what does not have the object (a Bloom filter).
+  uint64_t filter_bits() const { return filter_bits_; }
 
   // Takes the pages [first, last), which the object has just given up, out of all mappings: ftruncate(2).
   // With Copies::Drop also what processes have copied of them; a later access faults again, and finds the
   // end. Sleeps; takes the locks of address spaces, so the caller holds no lock that is taken under these.
-  // The cost is in proportion to all that is mapped in the system, and nothing if the object never was.
+  // The cost is in proportion to the address spaces and to the mappings of the object in them, and nothing if the object
+  // never was mapped. Lets others run, but does not break off for a signal: nobody else would finish.
   enum class Copies : uint8_t { Keep, Drop };
   void leave_mappings(uint64_t first, uint64_t last, Copies copies);
   void note_mapped() { ever_mapped_.store(true, std::memory_order_relaxed); }
@@ -67,7 +70,18 @@ class MemoryObject : public RefCounted<MemoryObject> {
   // A mapping that can write the file through kShared comes (+1) or goes (-1): for F_SEAL_WRITE.
   virtual void writable_mapping_changed(int) {}
 
+ protected:
+  MemoryObject() : filter_bits_(bits_of(this)) {}
+  // For one that stands for another, whose bits these are.
+  explicit MemoryObject(uint64_t filter_bits) : filter_bits_(filter_bits) {}
+
  private:
+  static uint64_t bits_of(const void* address) {
+    // Multiplicative hashing; Knuth, The Art of Computer Programming, vol. 3, 6.4.
+    const uint64_t hash = reinterpret_cast<uintptr_t>(address) * 0x9e37'79b9'7f4a'7c15;
+    return uint64_t{1} << (hash >> 58) | uint64_t{1} << (hash >> 52 & 63);
+  }
+  const uint64_t filter_bits_;
   std::atomic<bool> ever_mapped_{false};
 };
 

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "mem/object_cache.h"
+#include "sched/scheduler.h"
 
 namespace tine::vm {
 namespace {
@@ -130,6 +131,7 @@ void PageStore::remove_in(void*& slot, unsigned level, uint64_t base, uint64_t f
     remove_in(node->slots[i], level - 1, start, first, last);
     if (node->slots[i] == nullptr) --node->used;
   }
+  if (level == 1) sched::maybe_yield();
   if (node->used != 0) return;
   delete node;
   slot = nullptr;

@@ -224,10 +224,12 @@ template <class Node, class Visit>
 void PageTree<Policy>::visit_in(const Node& node, unsigned level, uintptr_t base, uintptr_t start, uintptr_t end,
                                 Visit& visit) {
   for_each_used_in(node, level, base, start, end, [&](unsigned, Entry entry, uintptr_t address) {
-    if (level == 0)
+    if (level == 0) {
       visit(address, entry);
-    else
-      visit_in(table_at(entry), level - 1, address, start, end, visit);
+      return;
+    }
+    visit_in(table_at(entry), level - 1, address, start, end, visit);
+    if (level == 1) Policy::pause();
   });
 }
 
@@ -281,6 +283,7 @@ void PageTree<Policy>::unmap_in(Node& node, unsigned level, uintptr_t base, uint
     } else {
       DEBUG_ASSERT(is_private(entry));
       unmap_in(table_at(entry), level - 1, address, start, end, gather);
+      if (level == 1) Policy::pause();
       if (child.reserved != 0) return;
     }
     empty(node, i);
@@ -306,6 +309,8 @@ Result<> PageTree<Policy>::own_in(Node& node, unsigned level, uintptr_t base, ui
       result = Error(Errno::NoMem);
     else if (level > 1)
       result = own_in(*child, level - 1, address, start, end, gather);
+    else
+      Policy::pause();
   });
   return result;
 }
@@ -337,7 +342,9 @@ void PageTree<Policy>::protect_in(Node& node, unsigned level, uintptr_t base, ui
   for_each_used_in(node, level, base, start, end, [&](unsigned i, Entry entry, uintptr_t address) {
     if (level > 0) {
       DEBUG_ASSERT(is_private(entry));
-      return protect_in(table_at(entry), level - 1, address, start, end, flags, gather);
+      protect_in(table_at(entry), level - 1, address, start, end, flags, gather);
+      if (level == 1) Policy::pause();
+      return;
     }
     const Entry now = with_rights(entry, flags);
     node.set(i, now);

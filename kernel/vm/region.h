@@ -53,6 +53,8 @@ struct Region {
   bool is_data() const { return (protection & kWrite) && !(flags & (kShared | kGrowsDown)); }
 
   // What the region tree asks for.
+  static void pause();   // lets others run: a map may have 65,000 regions
+  uint64_t filter_bits() const { return object == nullptr ? 0 : object->filter_bits(); }
   bool special() const { return inherit != Inherit::Copy || flags & kNotInherited; }
   uint64_t data_pages() const { return is_data() ? pages() : 0; }
   // Moves the start up to `address`, as when the part below is cut off.

@@ -22,8 +22,9 @@
 
 namespace tine::vm {
 
-// Region: start, end, pages(), data_pages(), special(), cut_below(address), can_merge(next). Regions do not
-// overlap and are not empty. Allocation<T>: gives the nodes, T, their operators new(std::nothrow) and delete.
+// Region: start, end, pages(), data_pages(), special(), filter_bits(), cut_below(address), can_merge(next), pause(). Regions do
+// not overlap and are not empty. Whatever goes over many regions calls pause() for each, which may let
+// others run: where a tree is walked, changed as a whole, or dropped. Allocation<T>: gives the nodes, T, their operators new(std::nothrow) and delete.
 template <class Region, template <class> class Allocation = mem::FromCache>
 class RegionTree {
  public:
@@ -56,6 +57,16 @@ class RegionTree {
            if (region.end > start && region.start < end) visit(region);
          });
   }
+  // visit(region) for each region with all of these filter_bits(), ascending; subtrees without them are passed by.
+  template <class Visit>
+  void for_each_with(uint64_t bits, Visit&& visit) const {
+    walk([&](const Node& node) { return (node.filter_bits & bits) == bits; },
+         [&](const Region& region) {
+           if ((region.filter_bits() & bits) == bits) visit(region);
+         });
+  }
+  // Whether both are one tree, as after a fork. While one of them lives, the answer means the same regions.
+  bool is_same(const RegionTree& other) const { return root_ == other.root_; }
   template <class Visit>
   void for_each_special(Visit&& visit) const {
     walk([](const Node& node) { return node.special_count != 0; },
@@ -102,12 +113,14 @@ class RegionTree {
         : left(std::move(left_tree)), right(std::move(right_tree)), region(own) {
       summarise();
     }
+    ~Node() { Region::pause(); }
     void summarise() {
       height = 1 + std::max(height_of(left), height_of(right));
       count = 1;
       special_count = region.special();
       pages = region.pages();
       data_pages = region.data_pages();
+      filter_bits = region.filter_bits();
       start = region.start;
       end = region.end;
       largest_gap = 0;
@@ -127,6 +140,7 @@ class RegionTree {
       special_count += child.special_count;
       pages += child.pages;
       data_pages += child.data_pages;
+      filter_bits |= child.filter_bits;
     }
 
     Link left, right;
@@ -135,6 +149,7 @@ class RegionTree {
     uintptr_t start, end;
     uint64_t largest_gap;  // between two neighbouring regions in it
     uint64_t pages, data_pages;
+    uint64_t filter_bits;  // of all regions
     uint32_t count, special_count;
     uint32_t height;
   };
@@ -208,6 +223,7 @@ class RegionTree {
       for (; node != nullptr && wanted(*node); node = node->left.get()) path[depth++] = node;
       if (depth == 0) return;
       node = path[--depth];
+      Region::pause();
       visit(node->region);
     }
   }

@@ -224,6 +224,7 @@ auto RegionTree<Region, Allocation>::update_all(const Node* node, Link result, C
     -> Result<Link> {
   if (node->left) result = TRY(update_all(node->left.get(), std::move(result), change));
   Region region = node->region;
+  Region::pause();
   change(region);
   result = TRY(join_merged(std::move(result), std::move(region), nullptr));
   if (node->right) result = TRY(update_all(node->right.get(), std::move(result), change));
@@ -270,7 +271,7 @@ unsigned RegionTree<Region, Allocation>::verify_in(const Node* node) {
   good = good && height_of(node->right) <= height_of(node->left) + 1;
   good = good && expected.height == node->height && expected.count == node->count &&
          expected.special_count == node->special_count && expected.pages == node->pages &&
-         expected.data_pages == node->data_pages && expected.start == node->start &&
+         expected.data_pages == node->data_pages && expected.filter_bits == node->filter_bits && expected.start == node->start &&
          expected.end == node->end && expected.largest_gap == node->largest_gap;
   return !good + verify_in(node->left.get()) + verify_in(node->right.get());
 }

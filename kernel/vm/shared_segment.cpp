@@ -6,6 +6,7 @@
 
 #include "base/format.h"
 #include "sched/clock.h"
+#include "sched/scheduler.h"
 #include "vm/address_space.h"
 
 namespace tine::vm {
@@ -26,6 +27,16 @@ constinit sync::Spinlock table_lock{"shared segments"};
 constinit std::array<Place, SharedSegment::kMostSegments> table GUARDED_BY(table_lock);
 constinit int generation GUARDED_BY(table_lock) = 0;
 
+using identity::Charge;
+using identity::Kept;
+
+Result<SharedSegment::Charges> take_charges(uint64_t pages) {
+  const identity::Payer payer = identity::current_payer();
+  auto segment = TRY(Charge<Kept::Segments>::take(payer, Errno::NoSpc));
+  auto size = TRY(Charge<Kept::SegmentPages>::take(payer, Errno::NoSpc, pages));
+  return SharedSegment::Charges{std::move(segment), std::move(size)};
+}
+
 int64_t now() { return sched::wall_clock() / kSecond; }
 
 Ref<SharedSegment> referenced(SharedSegment* segment) REQUIRES(table_lock) {
@@ -33,7 +44,23 @@ Ref<SharedSegment> referenced(SharedSegment* segment) REQUIRES(table_lock) {
   return Ref<SharedSegment>(segment, /*add_ref=*/false);
 }
 
+uint64_t attachments_in(const RegionMap& regions, const SharedSegment& segment) {
+  uint64_t count = 0;
+  // The parts that mprotect or munmap have left of one attachment lie side by side and begin in the same place.
+  uintptr_t last = 0;
+  regions.for_each_with(segment.filter_bits(), [&](const Region& region) {
+    if (region.object == nullptr || &region.object->itself() != &segment) return;
+    const uintptr_t base = region.start - region.offset * kPageSize;
+    if (base != last) ++count;
+    last = base;
+  });
+  return count;
+}
+
 }  // namespace
+
+// Linux's default: all addresses but 16 MiB.
+constinit std::atomic<uint64_t> SharedSegment::most_bytes{~uint64_t{0} - (uint64_t{1} << 24)};
 
 SharedSegment::~SharedSegment() {
   sync::SpinGuard guard(table_lock);
@@ -44,13 +71,18 @@ SharedSegment::~SharedSegment() {
 Result<int> SharedSegment::get(const identity::Credentials& who, const GetRequest& request) {
   // Made before the table is locked; given up when there is one already.
   Ref<SharedSegment> made;
+  Errno no_room = Errno::Inval;   // why it was not made; only matters if there is none already
   if (request.key == kPrivate || request.create) {
-    if (request.bytes <= kMostBytes && request.bytes > 0) {
+    if (request.bytes <= most_bytes && request.bytes > 0) {
       const uint64_t pages = round_up(request.bytes, kPageSize) / kPageSize;
       const Status status{.key = request.key, .uid = who.euid, .creator_uid = who.euid, .gid = who.egid,
                           .creator_gid = who.egid, .mode = request.mode & 0777, .bytes = request.bytes,
                           .changed_at = now(), .creator = request.pid};
-      made = TRY(mem::make_ref<SharedSegment>(status, TRY(mem::make_ref<AnonymousObject>(pages))));
+      Result<Charges> charges = take_charges(pages);
+      if (!charges)
+        no_room = charges.error();
+      else
+        made = TRY(mem::make_ref<SharedSegment>(status, TRY(mem::make_ref<AnonymousObject>(pages)), std::move(*charges)));
     }
   }
   Ref<SharedSegment> found;
@@ -65,7 +97,7 @@ Result<int> SharedSegment::get(const identity::Credentials& who, const GetReques
     }
     if (found == nullptr) {
       if (request.key != kPrivate && !request.create) return Error(Errno::NoEnt);
-      if (made == nullptr) return Error(Errno::Inval);
+      if (made == nullptr) return Error(no_room);
       Place* const place = std::find_if(table.begin(), table.end(), [](const Place& p) { return p.segment == nullptr; });
       if (place == table.end()) return Error(Errno::NoSpc);
       generation = (generation + 1) % kMostGenerations;
@@ -177,17 +209,14 @@ void SharedSegment::remove() {
 }
 
 uint64_t SharedSegment::attachments() {
-  uint64_t count = 0;
+  uint64_t count = 0, in_map = 0;
+  RegionMap counted;   // forked spaces share their map: what the last one had
   AddressSpace::for_each([&](AddressSpace& space) {
     const RegionMap regions = space.regions();
-    // The parts that mprotect or munmap have left of one attachment lie side by side and begin in the same place.
-    uintptr_t last = 0;
-    regions.for_each(0, machine::kUserEnd, [&](const Region& region) {
-      if (region.object == nullptr || &region.object->itself() != this) return;
-      const uintptr_t base = region.start - region.offset * kPageSize;
-      if (base != last) ++count;
-      last = base;
-    });
+    if (!regions.is_same(counted)) in_map = attachments_in(regions, *this);
+    counted = regions;
+    count += in_map;
+    sched::maybe_yield();
   });
   return count;
 }

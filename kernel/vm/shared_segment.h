@@ -5,6 +5,7 @@
 // Source: shmget(2), shmop(2), shmctl(2). Lock: the table's, which is taken with no other; a segment's for its pages.
 #pragma once
 
+#include "identity/charge.h"
 #include "identity/credentials.h"
 #include "vm/memory_object.h"
 
@@ -18,8 +19,8 @@ class SharedSegment final : public MemoryObject, public mem::FromCache<SharedSeg
   using mem::FromCache<SharedSegment>::operator delete;
 
   static constexpr int kPrivate = 0;                             // IPC_PRIVATE: no key
-  static constexpr unsigned kMostSegments = 4096;                // SHMMNI
-  static constexpr uint64_t kMostBytes = uint64_t{1} << 46;      // SHMMAX
+  static constexpr unsigned kMostSegments = 4096;                // SHMMNI: kernel.shmmni is at most this
+  static std::atomic<uint64_t> most_bytes;                       // kernel.shmmax: of one segment
   static constexpr uint32_t kDestroyed = 01000, kLocked = 02000; // SHM_DEST, SHM_LOCKED, beside the permission bits
 
   // What shmctl(IPC_STAT) tells, but for the number of attachments. Times are seconds since 1970; 0: never.
@@ -42,7 +43,8 @@ class SharedSegment final : public MemoryObject, public mem::FromCache<SharedSeg
     bool exclusive = false;   // IPC_EXCL
     int pid = 0;
   };
-  // Finds or makes one: its id. Errors: Exist, NoEnt, Inval, Acces, NoSpc, NoMem.
+  // Finds or makes one: its id. A new one is charged to the running thread's user with its whole size, used or not: it
+  // outlives its processes. Errors: Exist, NoEnt, Inval, Acces, NoSpc (kernel.shmall, kernel.shmmni), NoMem.
   static Result<int> get(const identity::Credentials& who, const GetRequest& request);
   static Result<Ref<SharedSegment>> find(int id);               // Inval: there is none
   static Ref<SharedSegment> at_index(unsigned index);           // for SHM_STAT; null: the place is empty
@@ -67,7 +69,12 @@ class SharedSegment final : public MemoryObject, public mem::FromCache<SharedSeg
   // How often it is attached, counted over all address spaces: fork takes no step for each attachment.
   uint64_t attachments();
 
-  SharedSegment(const Status& status, Ref<AnonymousObject> memory) : status_(status), memory_(std::move(memory)) {}
+  struct Charges {
+    identity::Charge<identity::Kept::Segments> segment;
+    identity::Charge<identity::Kept::SegmentPages> pages;
+  };
+  SharedSegment(const Status& status, Ref<AnonymousObject> memory, Charges charges)
+      : status_(status), memory_(std::move(memory)), charges_(std::move(charges)) {}
   ~SharedSegment() override;
 
   Result<mem::Frame*> page(uint64_t index, Access access) override { return memory_->page(index, access); }
@@ -81,6 +88,7 @@ class SharedSegment final : public MemoryObject, public mem::FromCache<SharedSeg
   Status status_;   // guarded by the table's lock
   int id_ = 0;      // fixed once it is in the table
   const Ref<AnonymousObject> memory_;
+  const Charges charges_;
 };
 
 }  // namespace tine::vm

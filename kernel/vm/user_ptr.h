@@ -25,17 +25,26 @@ constexpr bool is_user_range(uintptr_t address, size_t size) {
   return size <= machine::kUserEnd && address <= machine::kUserEnd - size;
 }
 
+// Between pieces of this size a copy lets others run. It breaks off when the thread is to end.
+inline constexpr size_t kCopyPiece = size_t{64} << 10;
+Result<> copy_in_pieces(void* to, uintptr_t from, size_t size);
+Result<> copy_out_pieces(uintptr_t to, const void* from, size_t size);
+Result<> clear_in_pieces(uintptr_t to, size_t size);
+
 inline Result<> copy_in(void* to, uintptr_t from, size_t size) {
+  if (size > kCopyPiece) [[unlikely]] return copy_in_pieces(to, from, size);
   if (!is_user_range(from, size) || !machine::copy_from_user(to, from, size)) [[unlikely]]
     return Error(Errno::Fault);
   return {};
 }
 inline Result<> copy_out(uintptr_t to, const void* from, size_t size) {
+  if (size > kCopyPiece) [[unlikely]] return copy_out_pieces(to, from, size);
   if (!is_user_range(to, size) || !machine::copy_to_user(to, from, size)) [[unlikely]]
     return Error(Errno::Fault);
   return {};
 }
 inline Result<> clear(uintptr_t to, size_t size) {
+  if (size > kCopyPiece) [[unlikely]] return clear_in_pieces(to, size);
   if (!is_user_range(to, size) || !machine::clear_user(to, size)) [[unlikely]]
     return Error(Errno::Fault);
   return {};

@@ -13,7 +13,7 @@ class WritableMapping final : public MemoryObject, public mem::FromCache<Writabl
   using mem::FromCache<WritableMapping>::operator new;
   using mem::FromCache<WritableMapping>::operator delete;
 
-  explicit WritableMapping(Ref<MemoryObject> object) : object_(std::move(object)) {
+  explicit WritableMapping(Ref<MemoryObject> object) : MemoryObject(object->filter_bits()), object_(std::move(object)) {
     object_->writable_mapping_changed(1);
   }
   ~WritableMapping() override { object_->writable_mapping_changed(-1); }

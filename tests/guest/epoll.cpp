@@ -3,10 +3,14 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
+#include <time.h>
 
 #include "check.h"
 
@@ -332,4 +336,155 @@ TEST(files_and_sets_that_close_at_once) {
     close(set);
     CHECK_EQ(pthread_join(other, nullptr), 0);
   }
+}
+
+// --- Whom a wake-up wakes ---
+
+namespace {
+
+// So many threads, each of which waits for a set of its own with the same file in it.
+template <int kWaiters>
+int woken_by_one_write(uint32_t flags, int patience_ms) {
+  static int milliseconds;
+  milliseconds = patience_ms;
+  static Pipe* pipe;
+  static int woken;
+  Epoll sets[kWaiters];
+  const Pipe file;
+  pipe = const_cast<Pipe*>(&file);
+  woken = 0;
+  pthread_t threads[kWaiters];
+  for (int i = 0; i < kWaiters; i++) {
+    sets[i].add(pipe->out, EPOLLIN | flags);
+    CHECK_EQ(pthread_create(&threads[i], nullptr, [](void* set) -> void* {
+      if (static_cast<Epoll*>(set)->wait(milliseconds) > 0) __atomic_add_fetch(&woken, 1, __ATOMIC_SEQ_CST);
+      return nullptr;
+    }, &sets[i]), 0);
+  }
+  sleep_ms(100);
+  pipe->put();
+  for (pthread_t thread : threads) CHECK_EQ(pthread_join(thread, nullptr), 0);
+  return woken;
+}
+
+}  // namespace
+
+TEST(one_write_wakes_one_of_five_exclusive_waiters) {
+  CHECK_EQ(woken_by_one_write<5>(EPOLLEXCLUSIVE, 1000), 1);
+  CHECK_EQ(woken_by_one_write<5>(0, 20'000), 5);
+}
+
+// More than are woken in one piece.
+TEST(one_write_wakes_all_of_a_hundred_waiters) { CHECK_EQ(woken_by_one_write<100>(0, 20'000), 100); }
+
+// The wake-up that meets a waiter whose time is up goes on to the next.
+TEST(wakeup_that_meets_a_timeout_reaches_the_waiter_without_one) {
+  for (const int64_t end = now_ns() + 4'000'000'000; now_ns() < end;) {
+    static Epoll* set;
+    static int go, taken;
+    Epoll own;
+    set = &own;
+    const int event = CHECK_OK(eventfd(0, EFD_NONBLOCK));
+    set->add(event, EPOLLIN | EPOLLET);
+    go = taken = 0;
+    pthread_t threads[2];
+    CHECK_EQ(pthread_create(&threads[0], nullptr, [](void*) -> void* {
+      __atomic_store_n(&go, 1, __ATOMIC_SEQ_CST);
+      epoll_event found;
+      const timespec short_time = {0, 300'000};
+      if (syscall(SYS_epoll_pwait2, set->set, &found, 1, &short_time, nullptr, 0) == 1)
+        __atomic_store_n(&taken, 1, __ATOMIC_SEQ_CST);
+      return nullptr;
+    }, nullptr), 0);
+    while (!__atomic_load_n(&go, __ATOMIC_SEQ_CST)) sched_yield();
+    CHECK_EQ(pthread_create(&threads[1], nullptr, [](void*) -> void* {
+      epoll_event found;
+      if (epoll_wait(set->set, &found, 1, 5000) == 1) __atomic_store_n(&taken, 1, __ATOMIC_SEQ_CST);
+      else if (!__atomic_load_n(&taken, __ATOMIC_SEQ_CST)) CHECK(!"the wake-up is lost");
+      return nullptr;
+    }, nullptr), 0);
+    const int64_t at = now_ns() + 150'000 + rand() % 200'000;
+    while (now_ns() < at) {
+    }
+    CHECK_OK(eventfd_write(event, 1));
+    CHECK(eventually([] { return __atomic_load_n(&taken, __ATOMIC_SEQ_CST) == 1; }, 4));
+    // Whoever did not get it is let go.
+    epoll_event all = {.events = EPOLLIN, .data = {}};
+    CHECK_OK(epoll_ctl(set->set, EPOLL_CTL_MOD, event, &all));
+    for (pthread_t thread : threads) CHECK_EQ(pthread_join(thread, nullptr), 0);
+    close(event);
+  }
+}
+
+// --- What cannot be registered ---
+
+TEST(files_that_are_always_ready_cannot_be_registered) {
+  const Epoll epoll;
+  const char* const always_ready[] = {"/dev/null", "/dev/zero", "/dev/full", "/dev/urandom"};
+  for (const char* path : always_ready)
+    CHECK_ERRNO(epoll.control(EPOLL_CTL_ADD, CHECK_OK(open(path, O_RDWR)), EPOLLIN), EPERM);
+  CHECK_OK(epoll.control(EPOLL_CTL_ADD, CHECK_OK(open("/dev/random", O_RDONLY)), EPOLLIN));
+  CHECK_ERRNO(epoll.control(EPOLL_CTL_ADD, CHECK_OK(open("/tmp", O_RDONLY | O_DIRECTORY)), EPOLLIN), EPERM);
+  CHECK_ERRNO(epoll.control(EPOLL_CTL_ADD, CHECK_OK(open("/dev/null", O_PATH)), EPOLLIN), EBADF);
+}
+
+// Every change of what is mounted is told once, by POLLPRI and POLLERR.
+TEST(mounts_can_be_waited_for) {
+  Epoll epoll;
+  const int mounts = CHECK_OK(open("/proc/self/mounts", O_RDONLY));
+  epoll.add(mounts, EPOLLPRI);
+  pollfd request = {mounts, POLLPRI, 0};
+  CHECK_EQ(epoll.wait(), 0);
+  const pid_t child = start_child([] {
+    sleep_ms(50);
+    CHECK_OK(mkdir("/tmp/mounted", 0700));
+    CHECK_OK(mount("none", "/tmp/mounted", "tmpfs", 0, nullptr));
+  });
+  CHECK_EQ(epoll.wait(5000), 1);
+  CHECK_EQ(epoll.events[0].events, static_cast<uint32_t>(EPOLLPRI | EPOLLERR));
+  CHECK_EQ(wait_for(child), 0);
+  CHECK_EQ(poll(&request, 1, 0), 0);
+  CHECK_OK(umount("/tmp/mounted"));
+  CHECK_EQ(poll(&request, 1, 0), 1);
+  CHECK_EQ(request.revents, POLLPRI | POLLERR);
+  CHECK_OK(rmdir("/tmp/mounted"));
+}
+
+// Linux bounds for each file how many paths lead up from it: 500 of two sets, 100 of three, ...
+TEST(too_many_paths_from_a_file_are_refused) {
+  const Pipe pipe;
+  const Epoll top;
+  const Epoll many[500];
+  for (const Epoll& inner : many) {
+    inner.add(pipe.out, EPOLLIN);
+    top.add(inner.set, EPOLLIN);
+  }
+  Epoll one_more;
+  one_more.add(pipe.out, EPOLLIN);
+  CHECK_ERRNO(top.control(EPOLL_CTL_ADD, one_more.set, EPOLLIN), EINVAL);
+  // Nor the other way round: the set is there already, the file comes last.
+  Epoll empty;
+  top.add(empty.set, EPOLLIN);
+  CHECK_ERRNO(empty.control(EPOLL_CTL_ADD, pipe.out, EPOLLIN), EINVAL);
+  empty.add(pipe.in, EPOLLOUT);
+  // What was refused has left nothing behind.
+  CHECK_EQ(one_more.wait(), 0);
+  pipe.put();
+  CHECK_EQ(one_more.wait(), 1);
+}
+
+TEST(too_many_sets_above_a_set_are_refused) {
+  const Pipe pipe;
+  const Epoll lowest, middle;
+  lowest.add(pipe.out, EPOLLIN);
+  middle.add(lowest.set, EPOLLIN);
+  const Epoll above[100];
+  for (const Epoll& each : above) each.add(middle.set, EPOLLIN);
+  const Epoll one_more;
+  CHECK_ERRNO(one_more.control(EPOLL_CTL_ADD, middle.set, EPOLLIN), EINVAL);
+  CHECK_OK(above[0].control(EPOLL_CTL_DEL, middle.set, 0));   // which makes room
+  one_more.add(middle.set, EPOLLIN);
+  pipe.put();
+  epoll_event found;
+  CHECK_EQ(epoll_wait(one_more.set, &found, 1, 0), 1);
 }

@@ -138,3 +138,45 @@ TEST(a_waiter_gets_the_lock_when_it_is_released) {
   CHECK_EQ(wait_for(child), 0);
   CHECK_EQ(got, 1);
 }
+
+TEST(many_locks_of_several_owners_exclude_each_other_exactly) {
+  const int file = new_file("/tmp/several");
+  Gate ready, done;
+  const pid_t child = start_child([&] {
+    for (int i = 0; i < 60; i += 3) CHECK_OK(lock(file, F_SETLK, i % 2 ? F_RDLCK : F_WRLCK, i, 1));
+    ready.open();
+    done.wait();
+  });
+  ready.wait();
+  for (int i = 0; i < 60; i++) {
+    if (i % 3 != 0) {
+      CHECK_OK(lock(file, F_SETLK, F_WRLCK, i, 1));
+    } else if (i % 2) {
+      CHECK_ERRNO(lock(file, F_SETLK, F_WRLCK, i, 1), EAGAIN);
+      CHECK_OK(lock(file, F_SETLK, F_RDLCK, i, 1));
+    } else {
+      CHECK_ERRNO(lock(file, F_SETLK, F_RDLCK, i, 1), EAGAIN);
+    }
+  }
+  CHECK_ERRNO(lock(file, F_SETLK, F_RDLCK, 0, 60), EAGAIN);
+  CHECK_OK(lock(file, F_SETLK, F_RDLCK, 1, 5));
+  done.open();
+  CHECK_EQ(wait_for(child), 0);
+  CHECK_OK(lock(file, F_SETLK, F_WRLCK, 0, 0));
+}
+
+TEST(waiting_in_a_circle_is_a_deadlock) {
+  const int file = new_file("/tmp/circle");
+  CHECK_OK(lock(file, F_SETLK, F_WRLCK, 0, 1));
+  Gate ready;
+  const pid_t child = start_child([&] {
+    CHECK_OK(lock(file, F_SETLK, F_WRLCK, 1, 1));
+    ready.open();
+    CHECK_OK(lock(file, F_SETLKW, F_WRLCK, 0, 1));
+  });
+  ready.wait();
+  sleep_ms(50);
+  CHECK_ERRNO(lock(file, F_SETLKW, F_WRLCK, 1, 1), EDEADLK);
+  CHECK_OK(lock(file, F_SETLK, F_UNLCK, 0, 1));
+  CHECK_EQ(wait_for(child), 0);
+}

@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 
 #include "check.h"
@@ -370,4 +371,61 @@ TEST(condition_variables_and_barriers_work) {
   }
   for (Worker& worker : workers) worker.join();
   CHECK_EQ(taken, kTokens);
+}
+
+TEST(shared_word_that_cannot_be_read_is_EFAULT) {
+  const auto map = [](int protection) {
+    void* page = mmap(nullptr, 4096, protection, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    CHECK(page != MAP_FAILED);
+    return static_cast<uint32_t*>(page);
+  };
+  uint32_t* closed = map(PROT_NONE);
+  uint32_t* gone = map(PROT_READ);
+  uint32_t* good = map(PROT_READ | PROT_WRITE);
+  CHECK_OK(munmap(gone, 4096));
+  uint32_t* const unreadable[] = {closed, gone};
+  for (uint32_t* bad : unreadable) {
+    CHECK_ERRNO(futex(bad, FUTEX_WAKE, 1), EFAULT);
+    CHECK_ERRNO(futex(bad, FUTEX_WAIT, 0), EFAULT);
+    CHECK_ERRNO(futex(bad, FUTEX_REQUEUE, 1, as_timeout(1), good), EFAULT);
+    CHECK_ERRNO(futex(good, FUTEX_REQUEUE, 1, as_timeout(1), bad), EFAULT);
+  }
+  CHECK_EQ(futex(good, FUTEX_WAKE, 1), 0);
+  CHECK_EQ(futex(map(PROT_READ), FUTEX_WAKE, 1), 0);
+}
+
+TEST(most_urgent_waiter_is_woken_first) {
+  static uint32_t word;
+  static int order[3], woken;
+  word = 0;
+  woken = 0;
+  struct Waiter {
+    int priority;
+    pid_t tid = 0;
+    void operator()() {
+      sched_param parameter = {};
+      parameter.sched_priority = priority;
+      CHECK_OK(syscall(SYS_sched_setscheduler, 0, priority != 0 ? SCHED_FIFO : SCHED_OTHER, &parameter));  // musl has none
+      __atomic_store_n(&tid, static_cast<pid_t>(own_tid()), __ATOMIC_SEQ_CST);
+      CHECK_EQ(futex(&word, FUTEX_WAIT_PRIVATE, 0), 0);
+      order[__atomic_fetch_add(&woken, 1, __ATOMIC_SEQ_CST)] = priority;
+    }
+  };
+  Waiter bodies[3] = {{0}, {10}, {20}};
+  pthread_t workers[3];
+  for (int i = 0; i < 3; i++) {
+    workers[i] = Worker(bodies[i]).thread;
+    CHECK(eventually([&] {
+      const pid_t tid = __atomic_load_n(&bodies[i].tid, __ATOMIC_SEQ_CST);
+      return tid != 0 && sleeps(getpid(), tid);
+    }));
+  }
+  for (int i = 1; i <= 3; i++) {
+    CHECK_EQ(futex(&word, FUTEX_WAKE_PRIVATE, 1), 1);
+    CHECK(eventually([&] { return __atomic_load_n(&woken, __ATOMIC_SEQ_CST) == i; }));
+  }
+  for (pthread_t worker : workers) CHECK_EQ(pthread_join(worker, nullptr), 0);
+  CHECK_EQ(order[0], 20);
+  CHECK_EQ(order[1], 10);
+  CHECK_EQ(order[2], 0);
 }

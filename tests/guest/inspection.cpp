@@ -168,6 +168,27 @@ TEST(descriptor_of_another_process_is_for_whoever_may_trace_it) {
   }), 0);
 }
 
+// An address in it tells where its stack or its library is.
+TEST(robust_list_of_another_process_is_for_whoever_may_trace_it) {
+  Gate ready;
+  const pid_t gave_up_root = start_child([&] {
+    CHECK_OK(setgid(1000));
+    CHECK_OK(setuid(1000));
+    ready.open();
+    while (true) pause();
+  });
+  ready.wait();
+  CHECK_EQ(in_child([&] {
+    become_user();
+    uintptr_t head;
+    size_t size;
+    CHECK_ERRNO(syscall(SYS_get_robust_list, gave_up_root, &head, &size), EPERM);
+    CHECK_OK(syscall(SYS_get_robust_list, 0, &head, &size));
+  }), 0);
+  CHECK_OK(kill(gave_up_root, SIGKILL));
+  CHECK_EQ(wait_for(gave_up_root), 128 + SIGKILL);
+}
+
 TEST(process_with_more_capabilities_is_guarded) {
   Gate ready;
   const pid_t able = start_child([&] {
@@ -206,4 +227,56 @@ TEST(stat_tells_where_the_heap_is_to_whoever_may_look) {
   }), 0);
   CHECK_OK(kill(child, SIGKILL));
   wait_for(child);
+}
+
+// --- A program that its user may run but not read ---
+
+namespace {
+
+constexpr const char* kSecretProgram = "/tmp/secret";
+
+void make_unreadable_program() {
+  char command[128];
+  snprintf(command, sizeof command, "cp /proc/%d/exe %s && chmod 0711 %s", getpid(), kSecretProgram, kSecretProgram);
+  CHECK_EQ(system(command), 0);
+}
+
+[[noreturn]] void exec_unreadable_program() {
+  CHECK_OK(setenv(kIsSetIdProgram, "", 1));
+  char* const arguments[] = {const_cast<char*>(kSecretProgram), nullptr};
+  execv(kSecretProgram, arguments);
+  _exit(errno);
+}
+
+}  // namespace
+
+TEST(text_of_a_program_that_cannot_be_read_is_closed_to_its_tracer) {
+  make_unreadable_program();
+  CHECK_EQ(in_child([] {
+    become_user();
+    const pid_t child = start_child([] {
+      CHECK_OK(trace(PTRACE_TRACEME, 0));
+      exec_unreadable_program();
+    });
+    expect_stop(child, SIGTRAP);
+    const uintptr_t text = registers_of(child).rip;   // registers are the tracer's to see
+    errno = 0;
+    CHECK_EQ(trace(PTRACE_PEEKTEXT, child, text), -1);
+    CHECK_EQ(errno, EIO);
+    CHECK_ERRNO(trace(PTRACE_POKETEXT, child, text, 0), EIO);
+    char byte;
+    const iovec here = {&byte, 1}, there = {reinterpret_cast<void*>(text), 1};
+    CHECK_ERRNO(process_vm_readv(child, &here, 1, &there, 1, 0), EPERM);
+    const char* const names[] = {"mem", "maps", "auxv", "environ"};
+    for (const char* name : names) {
+      char path[64];
+      snprintf(path, sizeof path, "/proc/%d/%s", child, name);
+      const int file = open(path, O_RDONLY);
+      CHECK(file < 0 || pread(file, &byte, 1, static_cast<off_t>(text)) <= 0);
+      if (file >= 0) close(file);
+    }
+    CHECK_OK(kill(child, SIGKILL));
+    CHECK(WIFSIGNALED(wait_status(child)));
+  }), 0);
+  CHECK_OK(unlink(kSecretProgram));
 }

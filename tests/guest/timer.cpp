@@ -4,6 +4,7 @@
 #include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/times.h>
+#include <sys/wait.h>
 
 #include "check.h"
 
@@ -239,4 +240,149 @@ TEST(many_fast_timers_leave_time_for_programs) {
 TEST(RLIMIT_CPU_raises_SIGXCPU) {
   CHECK_EQ(in_child([] { system("ulimit -t 1; exec busybox sh -c 'while :; do :; done'") == 0 ? _exit(0) : _exit(1); }),
            1);
+}
+
+// --- Timers make no more interrupts than their signals are taken ---
+
+namespace {
+
+timer_t silent_timer() {
+  sigevent event = {};
+  event.sigev_notify = SIGEV_NONE;
+  timer_t timer;
+  CHECK_OK(timer_create(CLOCK_MONOTONIC, &event, &timer));
+  return timer;
+}
+
+// Sets the wall clock forward by an hour while it lives.
+class ClockForward {
+ public:
+  static constexpr int kHour = 3600;
+  ClockForward() { move(kHour); }
+  ~ClockForward() { move(-kHour); }
+
+ private:
+  static void move(int seconds) {
+    timespec now;
+    CHECK_OK(clock_gettime(CLOCK_REALTIME, &now));
+    now.tv_sec += seconds;
+    CHECK_OK(clock_settime(CLOCK_REALTIME, &now));
+  }
+};
+
+timespec wall_clock_in(int seconds) {
+  timespec now;
+  CHECK_OK(clock_gettime(CLOCK_REALTIME, &now));
+  now.tv_sec += seconds;
+  return now;
+}
+
+}  // namespace
+
+TEST(timer_that_tells_nobody_is_worked_out_when_it_is_read) {
+  timer_t timer = silent_timer();
+  itimerspec now;
+  const itimerspec once = {{0, 0}, {0, 10'000'000}};
+  CHECK_OK(timer_settime(timer, 0, &once, nullptr));
+  CHECK_OK(timer_gettime(timer, &now));
+  CHECK(now.it_value.tv_nsec > 0 && now.it_value.tv_nsec <= 10'000'000);
+  sleep_ms(30);
+  CHECK_OK(timer_gettime(timer, &now));
+  CHECK_EQ(now.it_value.tv_sec, 0);
+  CHECK_EQ(now.it_value.tv_nsec, 0);
+  const itimerspec periodic = {{10, 0}, {0, 10'000'000}};
+  CHECK_OK(timer_settime(timer, 0, &periodic, nullptr));
+  sleep_ms(30);
+  CHECK_OK(timer_gettime(timer, &now));
+  CHECK_EQ(now.it_interval.tv_sec, 10);
+  CHECK(now.it_value.tv_sec == 9);
+  CHECK_OK(timer_delete(timer));
+}
+
+TEST(expiries_count_until_the_signal_is_taken) {
+  const timer_t timer = timer_with_blocked_signal(CLOCK_MONOTONIC, SIGRTMIN);
+  const itimerspec fast = {{0, 1'000'000}, {0, 1'000'000}};
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, SIGRTMIN);
+  CHECK_OK(timer_settime(timer, 0, &fast, nullptr));
+  for (int round = 0; round < 3; round++) {
+    sleep_ms(50);
+    siginfo_t info = {};
+    CHECK_EQ(sigwaitinfo(&set, &info), SIGRTMIN);
+    CHECK(info.si_overrun >= 45);
+    CHECK_EQ(timer_getoverrun(timer), info.si_overrun);
+  }
+  CHECK_OK(timer_delete(timer));
+}
+
+TEST(several_timers_with_one_signal_all_go_on) {
+  fired = 0;
+  catch_alarm(SIGUSR1);
+  for (int i = 0; i < 3; i++) {
+    sigevent event = {};
+    event.sigev_notify = SIGEV_SIGNAL;
+    event.sigev_signo = SIGUSR1;
+    timer_t timer;
+    CHECK_OK(timer_create(CLOCK_MONOTONIC, &event, &timer));
+    const itimerspec fast = {{0, 3'000'000}, {0, 3'000'000}};
+    CHECK_OK(timer_settime(timer, 0, &fast, nullptr));
+  }
+  CHECK(eventually([] { return fired >= 50; }, 10));
+}
+
+TEST(relative_timer_on_the_wall_clock_does_not_move_when_that_is_set) {
+  const timer_t timer = timer_with_blocked_signal(CLOCK_REALTIME, SIGRTMIN);
+  const itimerspec in_a_minute = {{0, 0}, {60, 0}};
+  CHECK_OK(timer_settime(timer, 0, &in_a_minute, nullptr));
+  {
+    const ClockForward forward;
+    sleep_ms(50);
+    itimerspec now;
+    CHECK_OK(timer_gettime(timer, &now));
+    CHECK(now.it_value.tv_sec >= 55 && now.it_value.tv_sec < 60);
+    sigset_t pending;
+    CHECK_OK(sigpending(&pending));
+    CHECK(!sigismember(&pending, SIGRTMIN));
+  }
+  CHECK_OK(timer_delete(timer));
+}
+
+TEST(absolute_timer_on_the_wall_clock_follows_its_setting) {
+  const timer_t timer = timer_with_blocked_signal(CLOCK_REALTIME, SIGRTMIN);
+  const itimerspec at = {{0, 0}, wall_clock_in(1800)};
+  CHECK_OK(timer_settime(timer, TIMER_ABSTIME, &at, nullptr));
+  const ClockForward forward;
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, SIGRTMIN);
+  const timespec limit = {5, 0};
+  CHECK_EQ(sigtimedwait(&set, nullptr, &limit), SIGRTMIN);
+  CHECK_OK(timer_delete(timer));
+}
+
+TEST(sleep_until_a_time_of_the_wall_clock_follows_its_setting) {
+  const pid_t child = start_child([] {
+    const timespec at = wall_clock_in(1800);
+    CHECK_EQ(clock_nanosleep(CLOCK_REALTIME, TIMER_ABSTIME, &at, nullptr), 0);
+  });
+  const pid_t relative = start_child([] {
+    const timespec duration = {1800, 0};
+    clock_nanosleep(CLOCK_REALTIME, 0, &duration, nullptr);
+  });
+  const pid_t futex = start_child([] {
+    static uint32_t word;
+    const timespec at = wall_clock_in(1800);
+    constexpr int kWaitBitsetWall = 9 | 128 | 256;   // FUTEX_WAIT_BITSET_PRIVATE | FUTEX_CLOCK_REALTIME
+    CHECK_ERRNO(syscall(SYS_futex, &word, kWaitBitsetWall, 0, &at, nullptr, ~0u), ETIMEDOUT);
+  });
+  sleep_ms(100);
+  const ClockForward forward;
+  const int64_t start = now_ns();
+  CHECK_EQ(wait_for(child), 0);
+  CHECK_EQ(wait_for(futex), 0);
+  CHECK(now_ns() - start < 10'000'000'000);
+  CHECK_EQ(waitpid(relative, nullptr, WNOHANG), 0);
+  CHECK_OK(kill(relative, SIGKILL));
+  CHECK_EQ(wait_for(relative), 128 + SIGKILL);
 }

@@ -5,6 +5,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/event.h>
+#include <sys/prctl.h>
 #include <sys/ktrace.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -401,6 +402,78 @@ TEST(T8_exec_of_a_set_id_program_ends_what_root_has_not_set) {
   CHECK_EQ(ends_recorded(true), 1);
   CHECK_EQ(ends_recorded(false), 0);
   CHECK_OK(unlink("/tmp/set-id"));
+}
+
+// What a process keeps from the time when it was root is for nobody to record who could not look into it by ptrace(2).
+TEST(T8_processes_that_ptrace_guards_are_closed_to_ktrace) {
+  const char* path = "/tmp/ktrace.guarded";
+  make_empty(path);
+  CHECK_OK(chown(path, 1000, 1000));
+  Gate ready;
+  const auto start = [&](auto change_ids) {
+    const pid_t child = start_child([&] {
+      change_ids();
+      ready.open();
+      while (true) pause();
+    });
+    ready.wait();
+    return child;
+  };
+  const pid_t gave_up_root = start([] {
+    CHECK_OK(setgid(1000));
+    CHECK_OK(setuid(1000));
+  });
+  const pid_t effective_root = start([] { CHECK_OK(setresuid(1000, 0, 1000)); });
+  const pid_t processes[] = {gave_up_root, effective_root};
+  CHECK_EQ(in_child([&] {
+    CHECK_OK(setgid(1000));
+    CHECK_OK(setuid(1000));
+    for (const pid_t guarded : processes)
+      CHECK_ERRNO(call_ktrace(path, KTROP_SET, KTRFAC_GENIO, guarded), EPERM);
+    const pid_t own = start_child([] {
+      CHECK_OK(prctl(PR_SET_DUMPABLE, 1));
+      while (true) pause();
+    });
+    CHECK(eventually([&] { return call_ktrace(path, KTROP_SET, KTRFAC_GENIO, own) == 0; }));
+    CHECK_OK(kill(own, SIGKILL));
+    CHECK_EQ(wait_for(own), 128 + SIGKILL);
+  }), 0);
+  for (const pid_t child : processes) {
+    CHECK_EQ(call_ktrace(path, KTROP_SET, KTRFAC_GENIO, child), 0);   // root may
+    CHECK_OK(kill(child, SIGKILL));
+    CHECK_EQ(wait_for(child), 128 + SIGKILL);
+  }
+  CHECK_OK(unlink(path));
+}
+
+TEST(T1_timer_at_a_time_of_the_wall_clock_follows_its_setting) {
+  const int kq = new_kqueue();
+  timespec now;
+  CHECK_OK(clock_gettime(CLOCK_REALTIME, &now));
+  watch(kq, 1, EVFILT_TIMER, EV_ADD, NOTE_ABSTIME | NOTE_SECONDS, now.tv_sec + 1800);
+  watch(kq, 2, EVFILT_TIMER, EV_ADD | EV_ONESHOT, NOTE_SECONDS, 1800);
+  now.tv_sec += 3600;
+  CHECK_OK(clock_settime(CLOCK_REALTIME, &now));
+  const struct kevent event = next_event(kq, 5000);
+  const bool another = next_event(kq, 50).filter != 0;
+  CHECK_OK(clock_gettime(CLOCK_REALTIME, &now));
+  now.tv_sec -= 3600;
+  CHECK_OK(clock_settime(CLOCK_REALTIME, &now));
+  CHECK_EQ(event.filter, EVFILT_TIMER);
+  CHECK_EQ(event.ident, 1u);
+  CHECK(!another);
+  close(kq);
+}
+
+TEST(T1_periods_are_counted_until_they_are_collected) {
+  const int kq = new_kqueue();
+  watch(kq, 1, EVFILT_TIMER, EV_ADD, NOTE_USECONDS, 1000);
+  for (int round = 0; round < 3; round++) {
+    sleep_ms(50);
+    CHECK(next_event(kq).data >= 45);
+  }
+  CHECK(next_event(kq).data >= 1);
+  close(kq);
 }
 
 TEST(T8_tracing_a_process_that_ends_leaves_nothing_behind) {

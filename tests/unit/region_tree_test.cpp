@@ -42,6 +42,8 @@ struct Region {
   uint64_t pages() const { return end - start; }
   uint64_t data_pages() const { return kind == 1 ? pages() : 0; }
   bool special() const { return kind % 2 == 0; }
+  static void pause() {}
+  uint64_t filter_bits() const { return uint64_t{1} << kind; }
   void cut_below(uintptr_t address) {
     offset += address - start;
     start = address;
@@ -90,6 +92,10 @@ struct Map {
     uint32_t seen = 0;
     tree.for_each_special([&](const Region& region) { seen += region.special(); });
     EXPECT_EQ(seen, special);
+    uint32_t left = count;
+    for (unsigned kind = 1; kind <= 6; ++kind)
+      tree.for_each_with(uint64_t{1} << kind, [&](const Region& region) { left -= region.kind == kind; });
+    EXPECT_EQ(left, 0u);
   }
   bool is_free(uintptr_t start, uintptr_t end) const {
     for (; start < end; ++start)

@@ -16,7 +16,7 @@ matrix_names() { matrix_rows | awk '{ print $1 }'; }
 
 # matrix_tests: runs the combinations named in $SCRATCH/chosen and reports each.
 matrix_tests() {
-  PRESET=release KERNEL=tine TIMEOUT=$MATRIX_SECONDS VERBOSE='' INITRD='' ICOUNT=''
+  PRESET=release KERNEL=tine TIMEOUT=$MATRIX_SECONDS VERBOSE='' INITRD='' ICOUNT='' APPEND=''
   local ACCEL=tcg
   prepare_kernel
   build release matrix-probe

@@ -20,6 +20,8 @@ Ends with the line "N passed, N failed"; the exit status is 0 when none failed, 
                   unit              the host's unit tests
                   command           the tests of this command
                   tine-1, tine-4    Tine with 1 and 4 CPUs, with KVM where the host's works, else emulated
+                  tine-icount       instructions counted instead of time, so that the limits for what the kernel may keep a
+                                    CPU or a lock are exact
                   kvm-1, kvm-2      under KVM, with 1 and 2 CPUs
                   shadow-2          under KVM with shadow page tables (npt=0), which forget nothing until the kernel flushes
                                     the TLB; without --only just the programs that change memory maps, see SHADOW_PART in
@@ -27,7 +29,7 @@ Ends with the line "N passed, N failed"; the exit status is 0 when none failed, 
                   matrix            boots the combinations of CPU, machine, topology and memory that
                                     tests/matrix/combinations.txt lists; it says how they are chosen
                   linux             Debian's Linux, emulated, as a control
-                Without --only: all but kvm-1, whose tests kvm-2 has with more CPUs.
+                Without --only: all but tine-icount, and kvm-1, whose tests kvm-2 has with more CPUs.
                 Where the host's KVM cannot run kvm-N and shadow-N, they run in a nested machine: Debian's Linux with KVM on
                 QEMU's emulated AMD-V. Should that fail by itself, it is started again for the tests that are left, and
                 the summary says how often.
@@ -44,6 +46,12 @@ STALL_SECONDS=30                       # longer than that without a word from th
 MAX_DEATHS=8                           # machines that die in one place before the rest is given up
 MAX_AGAIN=8                            # tests that failed on Linux get another try if they are no more than these
 JITTER=                                # words for the kernel's command line
+# How long the kernel may keep interrupts off, hold a spinlock or a mutex, and run without a chance to yield, in ns. Where time
+# is the host's, which may stop a CPU at any moment, only what a call can do with seconds is told from that; where instructions
+# are counted, one for each ns, it is exact for a debug kernel, which takes several times as many as a release kernel. Most
+# mutexes are of one process or one file, whose owner may yield while it holds them; they may be held for longer.
+LIMITS_BY_TIME="interrupts=5000000000 spinlock=5000000000 mutex=10000000000 kernel=10000000000"
+LIMITS_BY_COUNT="interrupts=400000 spinlock=400000 mutex=2000000000 kernel=2000000"
 SEED_ROWS=$TINE_ROOT/tests/seeds/rows.txt
 
 test_verb() {
@@ -68,8 +76,8 @@ test_verb() {
   local place
   ((${#places[@]})) || { places=(unit command tine-1 tine-4 kvm-2 shadow-2 matrix linux) && part=$SHADOW_PART; }
   for place in "${places[@]}"; do
-    [[ $place =~ ^(unit|command|tine-1|tine-4|kvm-1|kvm-2|shadow-2|matrix|linux)$ ]] ||
-      usage_error "--only is unit, command, tine-1, tine-4, kvm-1, kvm-2, shadow-2, matrix or linux, not '$place'"
+    [[ $place =~ ^(unit|command|tine-1|tine-4|tine-icount|kvm-1|kvm-2|shadow-2|matrix|linux)$ ]] ||
+      usage_error "--only is unit, command, tine-1, tine-4, tine-icount, kvm-1, kvm-2, shadow-2, matrix or linux, not '$place'"
   done
   [[ x =~ $filter ]] || (($? == 1)) || usage_error "'$filter' is not an extended regular expression"
   check_accelerator
@@ -125,7 +133,7 @@ choose_tests() {
 # Guest tests are Linux programs: the host asks them for their cases.
 list_guest_tests() {
   local source program
-  for source in "$TINE_ROOT"/tests/guest/*.cpp "$TINE_ROOT"/tests/seeds/*.cpp; do
+  for source in "$TINE_ROOT"/tests/{guest,seeds,attack}/*.cpp; do
     if [[ $1 == linux ]] && grep -q '^// guest-test: tine-only' "$source"; then continue; fi
     program=$(basename "$source" .cpp)
     "$BUILD/debug/tests/$program" --list | sed "s/^/$program./"
@@ -134,7 +142,7 @@ list_guest_tests() {
 
 # boot_words PROGRAM: what its source wants on the kernel's command line.
 boot_words() {
-  sed -n 's|^// guest-test: boot ||p' "$TINE_ROOT"/tests/{guest,seeds}/"$1.cpp" 2>/dev/null || true
+  sed -n 's|^// guest-test: boot ||p' "$TINE_ROOT"/tests/{guest,seeds,attack}/"$1.cpp" 2>/dev/null || true
 }
 
 # same_machine LEFT: of the tests in this file, the first and those that can run in the same machine. Sets APPEND.
@@ -196,8 +204,10 @@ command_tests() {
 # guest_tests PLACE: runs the chosen tests in machines of this kind.
 guest_tests() {
   local place=$1 left=$SCRATCH/left seconds=$TEST_SECONDS
-  PRESET=debug KERNEL=tine CPUS=1 MEMORY=1G TIMEOUT=''
+  PRESET=debug KERNEL=tine CPUS=1 MEMORY=1G TIMEOUT='' ICOUNT=''
+  LIMITS=$LIMITS_BY_TIME
   case $place in
+    tine-icount) ICOUNT=1 LIMITS=$LIMITS_BY_COUNT ;;
     linux) KERNEL=linux CPUS=4 ;;
     *) CPUS=${place#*-} ;;
   esac
@@ -267,6 +277,7 @@ test_machine() {
   sed 's/\./ /' "$1" >"$tests/tests/plan"
   ADDED=("$(added_name "$tests/tests"):/tests")
   APPEND+=$JITTER
+  [[ $KERNEL != tine ]] || APPEND+=$(printf ' kern.latency_limit_%s' $LIMITS)
   machine_request mode=command input=none -- /tests/runner /tests/plan "$seconds"
   machine_line ttyS1
   QEMU_LINE+=(-chardev stdio,id=console,signal=off)

@@ -15,6 +15,7 @@ using event::KqueueFile;
 CallResult sys_kqueue(const Call& call) {
   const unsigned flags = call.as_unsigned(0);
   if (flags & ~(file::kCloseOnExec | file::kNonBlock)) return Error(Errno::Inval);
+  TRY(file::File::check_room());
   auto queue = TRY(mem::make_ref<event::Kqueue>());
   auto file = TRY(mem::make_ref<KqueueFile>(std::move(queue), call.process()));
   return linux_abi::install_file(call, std::move(file), flags & file::kCloseOnExec);

@@ -4,6 +4,7 @@
 
 #include "abi/linux/path_argument.h"
 #include "file/inode.h"
+#include "process/inspection.h"
 #include "trace/accounting.h"
 #include "trace/ktrace.h"
 
@@ -41,13 +42,6 @@ bool in_group(const Process& process, process::PidNumber number) {
   return process.group != nullptr && process.group->id->number() == number;
 }
 
-Result<> check_may_trace(const Process& process, const identity::Credentials& by) {
-  const identity::CredentialsRef whose = process.credentials();
-  if (by.euid == 0) return {};
-  if (whose->ruid != by.euid || whose->suid != by.euid || process.has(process::kSetIdExec)) return Error(Errno::Perm);
-  return {};
-}
-
 // Calls `change` for each process that `pid` and `descend` mean; succeeds if it did for one of them.
 template <class Change>
 Result<> for_processes(process::PidNumber pid, bool descend, Change&& change) {
@@ -69,6 +63,7 @@ CallResult sys_ktrace(const Call& call) {
   const int operation = call.as_int(1);
   const auto facilities = static_cast<trace::Facilities>(call.args[2]) & ~trace::kFacilityRoot;
   const identity::CredentialsRef credentials = call.process().credentials();
+  const process::Inspector inspector(call.process(), process::InspectorIds::Real);
   Ref<file::File> file;
   if ((operation & kOperationMask) != kClear) file = TRY(open_for_records(call, 0));
 
@@ -77,13 +72,12 @@ CallResult sys_ktrace(const Call& call) {
     case kSet:
       if (facilities == 0) return Error(Errno::Inval);
       TRY(for_processes(call.as_int(3), descend, [&](Process& process) -> Result<> {
-        TRY(check_may_trace(process, *credentials));
-        return trace::set_trace(process, file, credentials, facilities);
+        return trace::set_trace(process, file, inspector, credentials, facilities);
       }));
       return 0;
     case kClear:
       TRY(for_processes(call.as_int(3), descend, [&](Process& process) -> Result<> {
-        TRY(check_may_trace(process, *credentials));
+        TRY(inspector.check(process));
         return trace::clear_trace(process, *credentials, facilities);
       }));
       return 0;

@@ -28,6 +28,7 @@ inline CallResult install_file(const Call& call, Ref<file::File> file, bool clos
 // For calls that do what could not be undone if install_file then found no descriptor. Only another thread can still take
 // the last one.
 inline Result<> check_descriptor_left(const Call& call) {
+  TRY(file::File::check_room());
   return call.process().descriptors()->check_free(descriptor_limit(call));
 }
 

@@ -12,6 +12,7 @@
 #include "event/signalfd.h"
 #include "event/timerfd.h"
 #include "file/inode.h"
+#include "view/mounts_file.h"
 
 namespace tine::abi::linux_abi {
 
@@ -32,6 +33,7 @@ enum EpollOperation : int { kAdd = 1, kDelete = 2, kModify = 3 };
 
 CallResult create_epoll(const Call& call, uint32_t flags) {
   if (flags & ~kCloseOnExec) return Error(Errno::Inval);
+  TRY(file::File::check_room());
   auto file = TRY(mem::make_ref<EpollFile>(TRY(mem::make_ref<event::EpollSet>())));
   return install_file(call, std::move(file), flags & kCloseOnExec);
 }
@@ -45,9 +47,22 @@ Result<> check_exclusive(const EpollInterest& interest) {
 }
 
 // What is always ready can be read and polled, but not be waited for: epoll_ctl(2), EPERM.
-bool can_be_waited_for(const file::File& file) {
+bool can_be_waited_for(file::File& file) {
   const file::Inode* inode = file.inode();
-  return inode == nullptr || (!inode->is_regular() && !inode->is_directory());
+  if (inode == nullptr || file::file_cast<view::MountsFile>(file) != nullptr) return true;
+  if (inode->is_regular() || inode->is_directory()) return false;
+  // Of the memory devices only these two can be: null(4), random(4).
+  constexpr uint32_t kMemoryDevices = 1, kRandom = 8, kKernelMessages = 11;
+  const uint32_t minor = file::minor_of(inode->device);
+  return inode->type != file::FileType::Character || file::major_of(inode->device) != kMemoryDevices ||
+         minor == kRandom || minor == kKernelMessages;
+}
+
+// A descriptor of a place alone is no file for these calls: open(2), O_PATH.
+Result<Ref<file::File>> get_usable_file(const Call& call, int descriptor) {
+  auto file = TRY(get_file(call, descriptor));
+  if (file->flags() & file::kPathOnly) return Error(Errno::BadF);
+  return file;
 }
 
 Result<EpollFile*> as_epoll(file::File& file) {
@@ -59,7 +74,7 @@ Result<EpollFile*> as_epoll(file::File& file) {
 CallResult epoll_wait(const Call& call, Nanoseconds deadline) {
   const int most = call.as_int(2);
   if (most <= 0 || static_cast<unsigned>(most) > INT_MAX / sizeof(EpollEvent)) return Error(Errno::Inval);
-  const auto file = TRY(get_file(call, call.as_int(0)));
+  const auto file = TRY(get_usable_file(call, call.as_int(0)));
   return TRY(TRY(as_epoll(*file))->set().wait(call.args[1], static_cast<unsigned>(most), deadline));
 }
 
@@ -84,8 +99,8 @@ CallResult sys_epoll_ctl(const Call& call) {
     const EpollEvent event = TRY(call.pointer<const EpollEvent>(3).load());
     interest = {event.events, event.data};
   }
-  const auto epoll_file = TRY(get_file(call, call.as_int(0)));
-  const auto target = TRY(get_file(call, descriptor));
+  const auto epoll_file = TRY(get_usable_file(call, call.as_int(0)));
+  const auto target = TRY(get_usable_file(call, descriptor));
   if (!can_be_waited_for(*target)) return Error(Errno::Perm);
   EpollFile* const epoll = TRY(as_epoll(*epoll_file));
   if (epoll == target.get()) return Error(Errno::Inval);
@@ -134,6 +149,7 @@ CallResult create_eventfd(const Call& call, uint32_t flags) {
   constexpr uint32_t kSemaphore = 1;
   if (flags & ~(kSemaphore | kCloseOnExec | kNonBlock)) return Error(Errno::Inval);
   const auto reading = flags & kSemaphore ? EventFile::Reading::TakesOne : EventFile::Reading::TakesAll;
+  TRY(file::File::check_room());
   auto file =
       TRY(mem::make_ref<EventFile>(call.as_unsigned(0), reading, file::kReadWrite | (flags & kNonBlock)));
   return install_file(call, std::move(file), flags & kCloseOnExec);
@@ -188,6 +204,7 @@ CallResult sys_timerfd_create(const Call& call) {
   const uint32_t flags = call.as_unsigned(1);
   const auto clock = TRY(timer_clock(call.as_int(0)));
   if (flags & ~(kCloseOnExec | kNonBlock)) return Error(Errno::Inval);
+  TRY(file::File::check_room());
   auto file = TRY(mem::make_ref<TimerFile>(clock, file::kReadWrite | (flags & kNonBlock)));
   return install_file(call, std::move(file), flags & kCloseOnExec);
 }
@@ -224,6 +241,7 @@ CallResult create_signalfd(const Call& call, uint32_t flags) {
   const process::SignalSet mask(TRY(call.pointer<const uint64_t>(1).load()));
   const int descriptor = call.as_int(0);
   if (descriptor == -1) {
+    TRY(file::File::check_room());
     auto file = TRY(mem::make_ref<SignalFile>(mask, file::kReadWrite | (flags & kNonBlock)));
     return install_file(call, std::move(file), flags & kCloseOnExec);
   }

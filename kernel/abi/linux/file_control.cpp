@@ -117,12 +117,7 @@ CallResult duplicate(const Call& call, Ref<File> file, bool close_on_exec) {
 CallResult set_pipe_size(const Call& call, File& file) {
   auto* pipe = file::file_cast<file::PipeFile>(file);
   if (pipe == nullptr) return Error(Errno::BadF);
-  const uint64_t size = call.as_unsigned(2);
-  if (size > file::Pipe::kLargestCapacity) {
-    const bool privileged = call.process().credentials()->capable(identity::Capability::SysResource);
-    return Error(privileged ? Errno::Inval : Errno::Perm);
-  }
-  return pipe->pipe().set_capacity(size);
+  return pipe->pipe().set_capacity(call.as_unsigned(2));
 }
 
 }  // namespace

@@ -56,6 +56,7 @@ Result<file::LookupFlags> lookup_flags_of(uint64_t resolve) {
 
 CallResult pipe(const Call& call, uint32_t flags) {
   if (flags & ~(file::kCloseOnExec | file::kNonBlock)) return Error(Errno::Inval);
+  TRY(file::File::check_room());
   file::PipeEnds ends = TRY(file::make_pipe(flags & file::kNonBlock, *call.process().credentials()));
   const Ref<file::DescriptorTable> table = call.process().descriptors();
   const bool close_on_exec = flags & file::kCloseOnExec;
@@ -113,6 +114,7 @@ CallResult sys_memfd_create(const Call& call) {
   auto name = vm::UserString::copy_in(call.pointer<const char>(0), kNameRoom);
   if (!name) return Error(name.error() == Errno::NameTooLong ? Errno::Inval : name.error());
   const auto sealing = flags & (kAllowSealing | kNoExecSeal) ? file::Sealing::Allowed : file::Sealing::Forbidden;
+  TRY(file::File::check_room());
   Ref<File> file = TRY(file::make_memory_file(name->view(), sealing, *call.process().credentials()));
   return install_file(call, std::move(file), flags & kCloseOnExecFlag);
 }

@@ -8,6 +8,7 @@
 #include "abi/linux/timespec.h"
 #include "file/file_system.h"
 #include "file/inode.h"
+#include "sched/scheduler.h"
 
 namespace tine::abi::linux_abi {
 namespace {
@@ -105,7 +106,8 @@ CallResult store_statistics(vm::UserPtr<LinuxStatfs> into, const file::Path& pat
   result.type = static_cast<int64_t>(statistics.magic);
   result.block_size = result.fragment_size = static_cast<int64_t>(statistics.block_size);
   result.blocks = statistics.blocks;
-  result.free_blocks = result.available_blocks = statistics.free_blocks;
+  result.free_blocks = statistics.free_blocks;
+  result.available_blocks = statistics.free_blocks - std::min(statistics.free_blocks, statistics.reserved_blocks);
   result.files = statistics.files;
   result.free_files = statistics.free_files;
   result.id[0] = static_cast<int32_t>(file_system.device);
@@ -143,7 +145,7 @@ class EntryPacker final : public file::DirectorySink {
       return false;
     }
     used_ += size;
-    return true;
+    return sched::step().has_value();
   }
   CallResult result() const {
     if (!failure_) return Error(failure_.error());

@@ -9,9 +9,11 @@
 #include "abi/linux/timespec.h"
 #include "event/futex.h"
 #include "event/futex_pi.h"
+#include "process/inspection.h"
 
 namespace tine::abi::linux_abi {
 
+using event::FutexDeadline;
 using event::FutexKey;
 
 namespace {
@@ -28,19 +30,12 @@ unsigned wake_count(uint64_t argument) {
 // How the timeout argument of an operation is to be read.
 enum class Timeout : uint8_t { Relative, Absolute, AbsoluteWall };
 
-Result<Nanoseconds> read_deadline(const Call& call, Timeout kind) {
+Result<FutexDeadline> read_deadline(const Call& call, Timeout kind) {
   const auto pointer = call.pointer<const TimeSpec>(3);
-  if (!pointer) return kForever;
+  if (!pointer) return FutexDeadline();
   const Nanoseconds time = TRY(to_nanoseconds(TRY(pointer.load())));
-  switch (kind) {
-    case Timeout::Relative:
-      return time == 0 ? machine::now() : deadline_after(time);
-    case Timeout::AbsoluteWall:
-      return wall_to_uptime(time);
-    case Timeout::Absolute:
-      break;
-  }
-  return time;
+  if (kind == Timeout::Relative) return FutexDeadline{time == 0 ? machine::now() : deadline_after(time)};
+  return FutexDeadline{time, kind == Timeout::AbsoluteWall};
 }
 
 struct Wait {
@@ -48,8 +43,10 @@ struct Wait {
   uint32_t expected;
   uint32_t bits;
   FutexKey::Scope scope;
-  Nanoseconds deadline;
+  FutexDeadline deadline;
 };
+
+constexpr uint64_t kRestartOnWallClock = 2;   // beside the scope
 
 CallResult wait(process::Thread& thread, const Wait& wait);
 
@@ -58,8 +55,8 @@ CallResult wait_again(process::Thread& thread) {
   return wait(thread, {.address = data[0],
                        .expected = static_cast<uint32_t>(data[1]),
                        .bits = static_cast<uint32_t>(data[2]),
-                       .scope = static_cast<FutexKey::Scope>(data[3]),
-                       .deadline = data[4]});
+                       .scope = static_cast<FutexKey::Scope>(data[3] & 1),
+                       .deadline = {data[4], (data[3] & kRestartOnWallClock) != 0}});
 }
 
 // With a timeout, a wait that a signal ends is started again with the same deadline.
@@ -67,10 +64,10 @@ CallResult wait(process::Thread& thread, const Wait& wait) {
   const FutexKey key = TRY(FutexKey::of(wait.address, wait.scope));
   const auto result = event::futex_wait(key, wait.address, wait.expected, wait.bits, wait.deadline);
   if (result) return 0;
-  if (result.error() != Errno::RestartSys || wait.deadline == kForever) return Error(result.error());
-  thread.restart = {
-      .function = wait_again,
-      .data = {wait.address, wait.expected, wait.bits, static_cast<uint64_t>(wait.scope), wait.deadline}};
+  if (result.error() != Errno::RestartSys || wait.deadline.time == kForever) return Error(result.error());
+  const uint64_t flags = static_cast<uint64_t>(wait.scope) | (wait.deadline.on_wall_clock ? kRestartOnWallClock : 0);
+  thread.restart = {.function = wait_again,
+                    .data = {wait.address, wait.expected, wait.bits, flags, wait.deadline.time}};
   return Error(Errno::RestartBlock);
 }
 
@@ -127,7 +124,7 @@ CallResult sys_futex(const Call& call) {
     case kLockPi:  // its timeout has always been on the wall clock
     case kLockPi2: {
       const auto kind = wall || command == kLockPi ? Timeout::AbsoluteWall : Timeout::Absolute;
-      const Nanoseconds deadline = TRY(read_deadline(call, kind));
+      const FutexDeadline deadline = TRY(read_deadline(call, kind));
       return done(event::futex_lock_pi(TRY(FutexKey::of(address, scope)), address, deadline));
     }
     case kTryLockPi:
@@ -153,9 +150,7 @@ CallResult sys_get_robust_list(const Call& call) {
   if (call.as_int(0) != 0) {
     target = process::find_thread(call.as_int(0));
     if (target == nullptr) return Error(Errno::Srch);
-    const auto own = call.process().credentials();
-    const auto other = target->process().credentials();
-    if (own->euid != other->euid && !own->capable(identity::Capability::SysPtrace)) return Error(Errno::Perm);
+    TRY(process::Inspector(call.process(), process::InspectorIds::Real).check(target->process()));
   }
   TRY(call.pointer<uintptr_t>(1).store(target->robust_list));
   TRY(call.pointer<size_t>(2).store(kRobustListHeadSize));

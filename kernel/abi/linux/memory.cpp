@@ -7,6 +7,7 @@
 #include "file/mount.h"
 #include "identity/credentials.h"
 #include "mem/buffer.h"
+#include "sched/scheduler.h"
 #include "vm/address_space.h"
 
 namespace tine::abi::linux_abi {
@@ -172,6 +173,7 @@ CallResult sys_mincore(const Call& call) {
     start += part.size() * kPageSize;
     into = into + part.size();
     left -= part.size();
+    TRY(sched::step());
   }
   return 0;
 }

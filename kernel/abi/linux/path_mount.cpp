@@ -3,6 +3,7 @@
 #include "abi/linux/path.h"
 #include "abi/linux/path_argument.h"
 #include "file/mount.h"
+#include "file/mount_changes.h"
 #include "file/tmpfs.h"
 
 namespace tine::abi::linux_abi {
@@ -64,6 +65,7 @@ CallResult remount(const Call& call, const Path& where, uint64_t flags) {
   if (is_tmpfs && !(flags & kBind) && !options.view().empty())
     TRY(static_cast<file::Tmpfs&>(mount.file_system()).change_options(TRY(file::Tmpfs::parse_options(options.view()))));
   mount.flags = mount_flags_of(flags);
+  file::note_mount_change();
   return 0;
 }
 

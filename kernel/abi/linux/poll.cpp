@@ -8,6 +8,7 @@
 #include "abi/linux/temporary_mask.h"
 #include "abi/linux/timespec.h"
 #include "event/poll.h"
+#include "sched/scheduler.h"
 
 namespace tine::abi::linux_abi {
 
@@ -21,9 +22,20 @@ namespace {
 Result<uint64_t> poll_user(process::Process& process, uintptr_t address, uint64_t count,
                            Nanoseconds deadline) {
   if (count > process.limit(process::Resource::Files)) return Error(Errno::Inval);
-  auto requests = TRY(vm::UserSpan<PollFd>(address, count).copy_in_all());
-  const unsigned ready = TRY(event::poll(*process.descriptors(), requests.span(), deadline));
-  TRY(vm::UserSpan<PollFd>(address, count).copy_out(requests.span()));
+  event::PollList requests;
+  for (uint64_t done = 0; done < count;) {
+    const std::span<PollFd> piece = TRY(requests.extend(count - done));
+    TRY(vm::UserSpan<PollFd>(address, count).subspan(done).copy_in(piece));
+    done += piece.size();
+    TRY(sched::step());
+  }
+  const unsigned ready = TRY(event::poll(*process.descriptors(), requests, deadline));
+  uint64_t stored = 0;
+  TRY(requests.for_each_piece([&](std::span<PollFd> piece) -> Result<> {
+    TRY(vm::UserSpan<PollFd>(address, count).subspan(stored).copy_out(piece));
+    stored += piece.size();
+    return sched::step();
+  }));
   return ready;
 }
 
@@ -67,29 +79,26 @@ Result<uint64_t> select_user(const Call& call, Nanoseconds deadline) {
     for (unsigned set = 0; set < kSets; set++)
       set_words(set).back() &= (uint64_t{1} << limit % kBitsPerWord) - 1;
 
-  size_t count = 0;
-  for (unsigned word = 0; word < words; word++)
-    count += std::popcount(set_words(0)[word] | set_words(1)[word] | set_words(2)[word]);
-  auto requests = TRY(mem::Buffer<PollFd>::make(count));
-  size_t next = 0;
+  // A descriptor that is not open is an error here, not an event; look before sleeping.
+  const auto table = call.process().descriptors();
+  event::PollList requests;
   for (unsigned word = 0; word < words; word++) {
     uint64_t any = set_words(0)[word] | set_words(1)[word] | set_words(2)[word];
     for (; any != 0; any &= any - 1) {
       const unsigned bit = std::countr_zero(any);
-      PollFd& request = requests[next++] = {.descriptor = static_cast<int32_t>(word * kBitsPerWord + bit)};
+      PollFd request = {.descriptor = static_cast<int32_t>(word * kBitsPerWord + bit)};
       for (unsigned set = 0; set < kSets; set++)
         if (set_words(set)[word] >> bit & 1) request.events |= static_cast<int16_t>(kMeanings[set].asks);
+      TRY(table->get(request.descriptor));
+      TRY(requests.add(request));
     }
+    TRY(sched::step());
   }
-
-  // A descriptor that is not open is an error here, not an event; look before sleeping.
-  const auto table = call.process().descriptors();
-  for (const PollFd& request : requests.span()) TRY(table->get(request.descriptor));
-  TRY(event::poll(*table, requests.span(), deadline));
+  TRY(event::poll(*table, requests, deadline));
 
   uint64_t members = 0;
   std::fill_n(bits.data(), bits.size(), 0);
-  for (const PollFd& request : requests.span()) {
+  const auto answer = [&](const PollFd& request) {
     const auto descriptor = static_cast<unsigned>(request.descriptor);
     for (unsigned set = 0; set < kSets; set++) {
       const auto asked = static_cast<PollEvents>(request.events) & kMeanings[set].asks;
@@ -97,7 +106,11 @@ Result<uint64_t> select_user(const Call& call, Nanoseconds deadline) {
       set_words(set)[descriptor / kBitsPerWord] |= uint64_t{1} << descriptor % kBitsPerWord;
       members++;
     }
-  }
+  };
+  TRY(requests.for_each_piece([&](std::span<PollFd> piece) -> Result<> {
+    for (const PollFd& request : piece) answer(request);
+    return sched::step();
+  }));
   for (unsigned set = 0; set < kSets; set++)
     if (const auto user = call.pointer<uint64_t>(1 + set))
       TRY(vm::UserSpan(user, words).copy_out(set_words(set)));

@@ -8,6 +8,7 @@
 #include "identity/credentials.h"
 #include "mem/buffer.h"
 #include "process/inspection.h"
+#include "sched/scheduler.h"
 #include "vm/address_space.h"
 
 namespace tine::abi::linux_abi {
@@ -16,6 +17,7 @@ namespace {
 
 constexpr size_t kMostVectors = 1024;  // IOV_MAX
 constexpr size_t kPieceSize = 4 * machine::kPageSize;
+constexpr uint64_t kMostPerCall = 0x7fff'f000;   // as for read(2)
 
 struct Vector {
   uint64_t base, size;
@@ -80,14 +82,14 @@ CallResult copy(const Call& call, Direction direction) {
   auto buffer = TRY(mem::Buffer<std::byte>::make(kPieceSize));
 
   uint64_t total = 0;
-  while (!here.at_end() && !there.at_end()) {
-    const size_t size = std::min({here.available(), there.available(), uint64_t{kPieceSize}});
+  while (!here.at_end() && !there.at_end() && total < kMostPerCall) {
+    const size_t size = std::min({here.available(), there.available(), uint64_t{kPieceSize}, kMostPerCall - total});
     const auto copied =
         copy_piece(*remote, there.address(), here.address(), buffer.span().first(size), direction);
     if (!copied && total == 0) return Error(copied.error());
     if (!copied) break;
     total += *copied;
-    if (*copied < size) break;
+    if (*copied < size || !sched::step()) break;
     here.advance(size);
     there.advance(size);
   }

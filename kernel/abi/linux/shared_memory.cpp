@@ -73,10 +73,11 @@ CallResult totals(const Call& call) {
 }
 
 CallResult limits(const Call& call) {
-  TRY(call.pointer<UserLimits>(2).store({.most_bytes = SharedSegment::kMostBytes, .least_bytes = 1,
-                                         .most_segments = SharedSegment::kMostSegments,
-                                         .most_for_process = SharedSegment::kMostSegments,
-                                         .most_pages = SharedSegment::kMostBytes / kPageSize, .unused = {}}));
+  TRY(call.pointer<UserLimits>(2).store({.most_bytes = SharedSegment::most_bytes, .least_bytes = 1,
+                                         .most_segments = identity::bound_of(identity::Kept::Segments).of_all,
+                                         .most_for_process = identity::bound_of(identity::Kept::Segments).of_all,
+                                         .most_pages = identity::bound_of(identity::Kept::SegmentPages).of_all,
+                                         .unused = {}}));
   return static_cast<uint64_t>(std::max(SharedSegment::totals().highest_index, 0));
 }
 

@@ -6,6 +6,7 @@
 #include "abi/linux/clock_id.h"
 #include "abi/linux/time.h"
 #include "abi/linux/timespec.h"
+#include "event/timerfd.h"
 
 namespace tine::abi::linux_abi {
 
@@ -25,17 +26,27 @@ Result<> sleep_until(Nanoseconds deadline) {
   return waited.error() == Errno::TimedOut ? Result<>() : waited;
 }
 
-// Sleeps until `clock` shows `time`. The wall clock may be set meanwhile, and CPU clocks stand still at
-// times, so the clock is looked at again after each sleep.
+// Sleeps until the wall clock shows `time`, however it is set meanwhile.
+Result<> sleep_until_wall_clock(Nanoseconds time) {
+  while (true) {
+    const Nanoseconds offset = sched::wall_clock_offset();
+    const Nanoseconds deadline = time > offset ? time - offset : 0;
+    const Result<> waited =
+        sched::wait_until(event::wall_clock_settings(), {"nanosleep", sched::Sleep::Interruptible, deadline},
+                          [offset] { return sched::wall_clock_offset() != offset; });
+    if (waited) continue;
+    return waited.error() == Errno::TimedOut ? Result<>() : waited;
+  }
+}
+
+// Sleeps until `clock` shows `time`. CPU clocks stand still at times, so that they are looked at again after each sleep.
 Result<> sleep_until_on(const ClockReference& clock, const Process& caller, Nanoseconds time) {
   if (clock.clock == TimerClock::Uptime) return sleep_until(time);
+  if (clock.clock == TimerClock::Wall) return sleep_until_wall_clock(time);
   while (true) {
     const Nanoseconds now = clock.read(caller);
     if (now >= time) return {};
-    Nanoseconds wait = time - now;
-    // A clock that is set forward is noticed within a second.
-    wait = clock.clock == TimerClock::Wall ? std::min(wait, kSecond)
-                                           : std::max(wait / machine::cpu_count(), kLeastCpuWait);
+    const Nanoseconds wait = std::max((time - now) / machine::cpu_count(), kLeastCpuWait);
     TRY(sleep_until(deadline_after(wait)));
   }
 }

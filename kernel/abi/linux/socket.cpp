@@ -58,12 +58,14 @@ CallResult accept(const Call& call, unsigned flags) {
 
 CallResult sys_socket(const Call& call) {
   const unsigned type = call.as_unsigned(1);
+  TRY(file::File::check_room());
   auto endpoint = TRY(make_endpoint(call, call.as_int(0), type, call.as_int(2)));
   return install_file(call, TRY(UnixSocket::create(std::move(endpoint), type)), type & kCloseOnExec);
 }
 
 CallResult sys_socketpair(const Call& call) {
   const unsigned type = call.as_unsigned(1);
+  TRY(file::File::check_room());
   const auto first =
       TRY(UnixSocket::create(TRY(make_endpoint(call, call.as_int(0), type, call.as_int(2))), type));
   const auto second =

@@ -51,10 +51,5 @@ inline Nanoseconds time_until(Nanoseconds deadline) {
   const Nanoseconds now = machine::now();
   return deadline > now ? deadline - now : 0;
 }
-// A moment on the wall clock as one on the uptime clock.
-inline Nanoseconds wall_to_uptime(Nanoseconds time) {
-  const Nanoseconds offset = sched::wall_clock_offset();
-  return time == kForever ? kForever : time > offset ? time - offset : 0;
-}
 
 }  // namespace tine::abi::linux_abi

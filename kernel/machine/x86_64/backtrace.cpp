@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Backtraces along the frame pointers, with names from the symbol text that tools/embed_symbols.sh puts into
 // the image: lines "aaaaaaaa name\n" by ascending address (its low 32 bits in hexadecimal), then zeros.
+#include <algorithm>
 #include <charconv>
 #include <string_view>
 
+#include "base/format.h"
 #include "base/log.h"
 #include "machine/boot.h"
 #include "machine/cpu.h"
@@ -55,6 +57,20 @@ bool may_be_caller(uintptr_t caller, uintptr_t callee) {
   return caller > callee || (on_interrupt_stack(callee) && !on_interrupt_stack(caller));
 }
 
+// visit(return address) for at most so many frames.
+template <class Visit>
+void for_each_frame(uintptr_t frame_pointer, size_t most, Visit&& visit) {
+  for (size_t i = 0; i < most; i++) {
+    uint64_t caller_frame, return_address;
+    if (frame_pointer < kKernelHalf || frame_pointer % 8 != 0) return;
+    if (!read_kernel_word(&caller_frame, frame_pointer)) return;
+    if (!read_kernel_word(&return_address, frame_pointer + 8) || !in_text(return_address)) return;
+    visit(return_address);
+    if (!may_be_caller(caller_frame, frame_pointer)) return;
+    frame_pointer = caller_frame;
+  }
+}
+
 }  // namespace
 
 // Addresses are told as they were linked, which is how the ELF file knows them.
@@ -70,15 +86,21 @@ void log_code_address(uintptr_t address) {
 }
 
 void log_backtrace_from(uintptr_t frame_pointer) {
-  for (unsigned i = 0; i < kMostFrames; i++) {
-    uint64_t caller_frame, return_address;
-    if (frame_pointer < kKernelHalf || frame_pointer % 8 != 0) return;
-    if (!read_kernel_word(&caller_frame, frame_pointer)) return;
-    if (!read_kernel_word(&return_address, frame_pointer + 8) || !in_text(return_address)) return;
-    log_code_address(return_address);
-    if (!may_be_caller(caller_frame, frame_pointer)) return;
-    frame_pointer = caller_frame;
-  }
+  for_each_frame(frame_pointer, kMostFrames, log_code_address);
+}
+
+void collect_backtrace(uintptr_t frame_pointer, std::span<uintptr_t> into) {
+  size_t count = 0;
+  for_each_frame(frame_pointer, into.size(), [&](uintptr_t address) { into[count++] = address; });
+  std::ranges::fill(into.subspan(count), 0);
+}
+
+std::string_view describe_code(uintptr_t address, std::span<char> buffer) {
+  const bool known = in_text(address);
+  if (known) address -= kernel_offset();
+  const Symbol symbol = known ? find_symbol(address) : Symbol{};
+  if (symbol.name.empty()) return format(buffer, "%016lx", address);
+  return format(buffer, "%.*s+%#lx", static_cast<int>(symbol.name.size()), symbol.name.data(), address - symbol.address);
 }
 
 void log_backtrace() { log_backtrace_from(reinterpret_cast<uintptr_t>(__builtin_frame_address(0))); }

@@ -246,13 +246,13 @@ END_FUNCTION switch_context
 // STI holds interrupts off until the next instruction has begun (SDM vol. 2, STI), so that none can come before HLT and be slept
 // over. QEMU's emulated AMD-V forgets this when the machine was left between the two: handle_interrupt passes by a HLT
 // that was not yet begun.
-FUNCTION wait_for_interrupt
+FUNCTION halt_until_interrupt
   sti
 .global halt_after_sti
 halt_after_sti:
   hlt
   ret
-END_FUNCTION wait_for_interrupt
+END_FUNCTION halt_until_interrupt
 
 // Where a context made by prepare_context begins: r12 is the function, r13 its argument.
 FUNCTION context_start

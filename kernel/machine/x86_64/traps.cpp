@@ -129,6 +129,7 @@ void handle_page_fault(TrapFrame& frame) {
     if (frame.rflags & kFlagInterrupts) enable_interrupts();
     const bool resolved = upcalls::page_fault(frame, address, access, protection);
     disable_interrupts();
+    interrupts_go_on();   // the way back does it
     if (resolved) return;
   }
   frame.rip = fixup->go_on_at;
@@ -203,10 +204,12 @@ void dispatch_interrupt(uint64_t vector) {
 // keep interrupts off, so they do not nest.
 extern "C" void handle_interrupt(TrapFrame& frame) {
   DEBUG_ASSERT(!this_cpu().in_interrupt);
-  if (frame.rip == reinterpret_cast<uintptr_t>(halt_after_sti)) frame.rip++;   // one byte; see wait_for_interrupt
+  interrupts_go_off();
+  if (frame.rip == reinterpret_cast<uintptr_t>(halt_after_sti)) frame.rip++;   // one byte; see halt_until_interrupt
   this_cpu().in_interrupt = true;
   dispatch_interrupt(frame.vector);
   this_cpu().in_interrupt = false;
+  interrupts_go_on();
   DEBUG_ASSERT(!interrupts_enabled() && interrupt_stack_is_whole(this_cpu()));
 }
 

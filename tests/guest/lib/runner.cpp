@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Runs guest tests in the guest: `runner PLAN SECONDS`, where PLAN has a line "PROGRAM CASE" for each test. Each test is
 // a process group of its own that gets so many seconds. After each one, whatever it left running is killed and waited for,
-// settings that it changed are put back, and the kernel is asked to check itself (/proc/tine/audit, where there is one): a
-// finding fails that test, as does a process that does not die.
+// settings that it changed are put back, and the kernel is asked to check itself (/proc/tine/audit, where there is one) and
+// whether it kept a CPU or a lock too long (/proc/tine/latency): a finding fails that test, as does a process that does not die.
 //
 // It prints, a line each: "run NAME" at a test's start; then "ok NAME MILLISECONDS", "skip NAME REASON" or
 // "not ok NAME REASON" and, of a failed one, what it printed, each line after "| "; "end" after the last.
@@ -20,6 +20,7 @@
 
 static constexpr char kPrograms[] = "/tests";
 static constexpr char kAudit[] = "/proc/tine/audit";
+static constexpr char kLatency[] = "/proc/tine/latency";
 static constexpr char kAuditClean[] = "audit: clean";
 static constexpr int kSkipped = 77;
 static constexpr int kDyingSeconds = 20;
@@ -112,11 +113,21 @@ class Settings {
     char value[64] = {};
     size_t size = 0;
   };
-  Setting settings_[5] = {{"/proc/sys/kern/maxproc"},
-                          {"/proc/sys/kern/maxthread"},
-                          {"/proc/sys/kern/pidmode"},
-                          {"/proc/sys/kern/randompid"},
-                          {"/proc/sys/kern/fast_vfork"}};
+  Setting settings_[15] = {{"/proc/sys/kern/maxproc"},
+                           {"/proc/sys/kern/maxthread"},
+                           {"/proc/sys/kern/pidmode"},
+                           {"/proc/sys/kern/randompid"},
+                           {"/proc/sys/kern/fast_vfork"},
+                           {"/proc/sys/kern/maxlasting"},
+                           {"/proc/sys/kern/maxlocksperuid"},
+                           {"/proc/sys/kern/maxsbsizeperuid"},
+                           {"/proc/sys/fs/file-max"},
+                           {"/proc/sys/fs/epoll/max_user_watches"},
+                           {"/proc/sys/fs/pipe-user-pages-soft"},
+                           {"/proc/sys/fs/pipe-user-pages-hard"},
+                           {"/proc/sys/kernel/pty/max"},
+                           {"/proc/sys/kernel/shmall"},
+                           {"/proc/sys/vm/max_map_count"}};
 };
 
 // Collects output until the test has ended. False when its time was over before.
@@ -160,10 +171,35 @@ static void audit(Output& findings) {
   }
 }
 
+// What the kernel's latency watchdog has measured is forgotten, so that what it says next is the next test's.
+static void forget_latencies() {
+  const int file = open(kLatency, O_WRONLY | O_CLOEXEC);
+  if (file < 0) return;
+  if (write(file, "reset", 5) != 5) printf("| %s: %s\n", kLatency, strerror(errno));
+  close(file);
+}
+
+// Empty unless something took longer than its limit; else the longest of each kind, with its place.
+static void check_latencies(Output& findings) {
+  findings.size = 0;
+  findings.text[0] = '\0';
+  const int file = open(kLatency, O_RDONLY | O_CLOEXEC);
+  if (file < 0) return;
+  while (findings.read_from(file)) {
+  }
+  close(file);
+  // Lines "KIND: worst N ns, limit N ns, N over the limit: WHAT".
+  for (const char* at = findings.text; (at = strstr(at, " over the limit")) != nullptr; ++at) {
+    if (at[-1] != '0' || at[-2] != ' ') return;
+  }
+  findings.text[0] = '\0';
+}
+
 static void run(const char* program, const char* name, int seconds, const Settings& settings) {
-  static Output output, findings;
+  static Output output, findings, latencies;
   output.size = 0;
   output.text[0] = '\0';
+  forget_latencies();
   printf("run %s.%s\n", program, name);
   int pipe[2];
   if (pipe2(pipe, O_CLOEXEC) != 0) {
@@ -185,6 +221,7 @@ static void run(const char* program, const char* name, int seconds, const Settin
   close(pipe[0]);
   const bool all_died = kill_the_rest();
   settings.put_back();
+  check_latencies(latencies);   // before the audit, which looks at everything
   audit(findings);
 
   if (!in_time) {
@@ -202,12 +239,17 @@ static void run(const char* program, const char* name, int seconds, const Settin
     printf("not ok %s.%s the kernel's audit is not clean\n", program, name);
     findings.print();
     return;
+  } else if (latencies.text[0]) {
+    printf("not ok %s.%s the kernel kept a CPU or a lock too long\n", program, name);
+    latencies.print();
+    return;
   } else {
     printf("ok %s.%s %lld\n", program, name, static_cast<long long>(took));
     return;
   }
   output.print();
   if (findings.text[0]) findings.print();
+  if (latencies.text[0]) latencies.print();
 }
 
 int main(int count, char** arguments) {

@@ -7,7 +7,7 @@ namespace check {
 
 const char* setting_path(const char* name) {
   static char path[96];
-  snprintf(path, sizeof path, "/proc/sys/kern/%s", name);
+  snprintf(path, sizeof path, "/proc/sys%s%s", name[0] == '/' ? "" : "/kern/", name);
   return path;
 }
 

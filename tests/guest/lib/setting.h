@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The kernel's settings, /proc/sys/kern. What a test changes it puts back at its end; what a test that fails has changed the
+// The kernel's settings: NAME is /proc/sys/kern/NAME, /NAME is /proc/sys/NAME, which Linux may have too. What a test changes it puts back at its end; what a test that fails has changed the
 // runner puts back.
 #pragma once
 

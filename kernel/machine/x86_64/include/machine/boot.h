@@ -41,5 +41,7 @@ unsigned start_other_cpus(unsigned limit);
 
 // Backtrace by frame pointers from here, symbolized, to the log.
 void log_backtrace();
+// FUNCTION+OFFSET, in `buffer`.
+std::string_view describe_code(uintptr_t address, std::span<char> buffer);
 
 }  // namespace tine::machine

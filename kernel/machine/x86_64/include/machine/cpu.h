@@ -27,6 +27,10 @@ struct alignas(kCacheLine) CpuLocal {
   uint32_t spin_depth;          // spinlocks held + InterruptGuards; interrupts are off while it is not 0
   bool interrupts_were_on;      // state to go back to when spin_depth returns to 0
   bool in_interrupt;            // handling a device, timer or IPI interrupt
+#if TINE_DEBUG
+  Nanoseconds interrupts_off_since;   // 0: they are on; see latency.h
+  uintptr_t interrupts_off_at;
+#endif
 };
 
 inline CpuLocal& this_cpu() {
@@ -54,6 +58,13 @@ inline void set_current_thread(void* thread, std::atomic<uint32_t>& user_work) {
   asm volatile("movq %0, %%gs:32" ::"r"(&user_work) : "memory");
 }
 
+// Whether that word has any of these bits.
+inline bool has_user_work(uint32_t bits) {
+  const std::atomic<uint32_t>* work;   // the thread's, on whatever CPU it runs
+  asm volatile("movq %%gs:%c1, %0" : "=r"(work) : "i"(offsetof(CpuLocal, user_work)));
+  return (work->load(std::memory_order_relaxed) & bits) != 0;
+}
+
 inline unsigned cpu_id() {
   uint32_t id;
   asm volatile("movl %%gs:%c1, %0" : "=r"(id) : "i"(offsetof(CpuLocal, id)));
@@ -74,12 +85,31 @@ inline bool interrupts_enabled() {
   asm volatile("pushfq; popq %0" : "=r"(flags)::"memory");
   return (flags & (1u << 9)) != 0;
 }
-inline void enable_interrupts() { asm volatile("sti" ::: "memory"); }
-inline void disable_interrupts() { asm volatile("cli" ::: "memory"); }
+// For the latency watchdog (latency.h): interrupts have gone off, unless they were; they are about to go on, here or by
+// what the caller returns to.
+#if TINE_DEBUG
+void interrupts_go_off();
+void interrupts_go_on();
+#else
+inline void interrupts_go_off() {}
+inline void interrupts_go_on() {}
+#endif
+inline void enable_interrupts() {
+  interrupts_go_on();
+  asm volatile("sti" ::: "memory");
+}
+inline void disable_interrupts() {
+  asm volatile("cli" ::: "memory");
+  interrupts_go_off();
+}
 inline void spin_pause() { asm volatile("pause" ::: "memory"); }
 
 // Enables interrupts and waits for one, with nothing lost between the two; returns with interrupts enabled.
-extern "C" void wait_for_interrupt();
+extern "C" void halt_until_interrupt();
+inline void wait_for_interrupt() {
+  interrupts_go_on();
+  halt_until_interrupt();
+}
 
 // Nested "interrupts off" sections. A context switch may happen inside one: the depth belongs to the CPU, and
 // interrupts_were_on travels with the thread (sched saves it). Both words are reached through GS, without a pointer to
