@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
+// guest-test: tine-only
+// (On Linux each child has a copy of all regions, and 1 GiB is too small for that.)
 // Calls that look for the mappings of an object, beside address spaces with many regions that have nothing of it.
 #include <sys/ipc.h>
 #include <sys/shm.h>
