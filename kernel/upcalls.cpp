@@ -70,20 +70,20 @@ void kill_out_of_memory(Thread& thread) {
   process::begin_exit(thread.process(), process::signal_status(process::kSigKill, false));
 }
 
-// Time in the kernel between user mode and user mode. `what` null: within another.
+// Time in the kernel between user mode and user mode. `what` null: within another. A release kernel does not even ask for the
+// running thread.
 class KernelStretch {
  public:
-  KernelStretch(Thread& thread, const char* what) : thread_(thread), what_(what) {
-    if (what_ != nullptr) thread_.kernel_time.begin();
+  explicit KernelStretch(const char* what) : what_(what) {
+    if (TINE_DEBUG && what_ != nullptr) process::current().kernel_time.begin();
   }
   ~KernelStretch() {
-    if (what_ != nullptr) thread_.kernel_time.end(what_);
+    if (TINE_DEBUG && what_ != nullptr) process::current().kernel_time.end(what_);
   }
   KernelStretch(const KernelStretch&) = delete;
   KernelStretch& operator=(const KernelStretch&) = delete;
 
  private:
-  Thread& thread_;
   const char* const what_;
 };
 
@@ -92,7 +92,7 @@ class KernelStretch {
 bool page_fault(TrapFrame& frame, uintptr_t address, Access access, bool) {
   if (current_thread() == nullptr) return false;
   Thread& thread = process::current();
-  const KernelStretch stretch(thread, frame.from_user() ? "a page fault" : nullptr);
+  const KernelStretch stretch(frame.from_user() ? "a page fault" : nullptr);
   vm::AddressSpace* space = thread.process().own_address_space();
   if (space == nullptr) return false;
   ++thread.minor_faults;
@@ -119,7 +119,7 @@ bool page_fault(TrapFrame& frame, uintptr_t address, Access access, bool) {
 }
 
 void user_exception(TrapFrame& frame, Exception kind, uintptr_t address, bool protection) {
-  const KernelStretch stretch(process::current(), "an exception");
+  const KernelStretch stretch("an exception");
   const FaultSignal fault = signal_for(kind, protection);
   const bool has_address = kind == Exception::PageFault;
   send_fault(process::current(), fault.signal, fault.code, has_address ? address : frame.instruction_pointer());
@@ -127,7 +127,7 @@ void user_exception(TrapFrame& frame, Exception kind, uintptr_t address, bool pr
 
 void system_call(TrapFrame& frame) {
   const char* const what = TINE_DEBUG ? abi::linux_abi::system_call_name(frame.system_call_number()) : nullptr;
-  const KernelStretch stretch(process::current(), what);
+  const KernelStretch stretch(what);
   abi::linux_abi::dispatch(frame);
 }
 
@@ -139,7 +139,7 @@ void interrupt_ended(TrapFrame& frame) { sched::on_interrupt_ended(frame.from_us
 
 void return_to_user(TrapFrame&) {
   Thread& thread = process::current();
-  const KernelStretch stretch(thread, "the way back to user mode");
+  const KernelStretch stretch("the way back to user mode");
   while (const uint32_t work = thread.user_work.load(std::memory_order_acquire)) {
     enable_interrupts();
     if (work & sched::kWorkReschedule) sched::maybe_yield();

@@ -58,9 +58,11 @@ void switch_machine_state(Thread& from, Thread& to) {
   const bool dead = previous.state.load(std::memory_order_relaxed) == ThreadState::Dead;
   const bool moves = queue.previous_moves;
   queue.previous_moves = false;
-  Thread& thread = current();
-  thread.held_locks.switched_in();
-  if (!thread.is_idle) thread.kernel_time.begin();
+  if (TINE_DEBUG) {
+    Thread& thread = current();
+    thread.held_locks.switched_in();
+    if (!thread.is_idle) thread.kernel_time.begin();
+  }
   queue.lock.unlock();
   if (dead) return previous.on_dead();
   if (moves) place(previous);
